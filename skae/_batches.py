@@ -1,0 +1,78 @@
+"""Minibatches of tensors that already lie on the device: no per-row Python, no collation."""
+
+import warnings
+from itertools import pairwise, repeat
+from typing import NamedTuple
+
+import torch
+
+# Rows are gathered for this many bytes of batches at once: one gather serves many steps, and
+# shuffling a large X does not double it.
+GATHER_BYTES = 2**26
+
+
+class Batch(NamedTuple):
+    """Rows in standardised units, what they are to be rebuilt as, and where that is known."""
+
+    x: torch.Tensor
+    target: torch.Tensor
+    observed: torch.Tensor | None = None  # None: everywhere
+
+    @classmethod
+    def of(cls, x):
+        """The batch in which ``x`` rebuilds itself; NaN marks the entries that are not known."""
+        missing = x.isnan()
+        if not missing.any():
+            return cls(x, x)
+        x = x.masked_fill(missing, 0.0)
+        return cls(x, x, ~missing)
+
+    def __len__(self):
+        return len(self.x)
+
+    def map(self, function):
+        """The batch of ``function`` of each tensor; a shared tensor is mapped once."""
+        x = function(self.x)
+        target = x if self.target is self.x else function(self.target)
+        return Batch(x, target, None if self.observed is None else function(self.observed))
+
+
+class Batches:
+    """Cuts ``rows`` into ``n_batches`` of nearly equal size, in random order if ``shuffle``.
+
+    Equal sizes rather than a small last batch: no step follows the gradient of a single row.
+    The order is drawn from torch's global generator, which `fit` seeds and restores.
+    """
+
+    def __init__(self, rows, n_batches, shuffle):
+        self.rows = rows
+        self.n_batches = min(n_batches, len(rows))
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        n_rows, n = len(self.rows), self.n_batches
+        cuts = [i * n_rows // n for i in range(n + 1)]
+        per_gather = max(1, GATHER_BYTES * n // max(1, self.rows.x.nbytes))
+        order = torch.randperm(n_rows).to(self.rows.x.device) if self.shuffle else None
+        for first in range(0, n, per_gather):
+            piece = cuts[first : first + per_gather + 1]
+            sizes = [stop - start for start, stop in pairwise(piece)]
+
+            def cut(tensor, rows=slice(piece[0], piece[-1]), sizes=sizes):
+                gathered = tensor[rows] if order is None else tensor.index_select(0, order[rows])
+                return gathered.split(sizes)
+
+            x, target, observed = self.rows.map(cut)
+            yield from map(Batch, x, target, observed or repeat(None))
+
+
+def as_tensor(array):
+    """The array's memory as a tensor; torch's warning about read-only memory says nothing here."""
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array)

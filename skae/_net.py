@@ -1,0 +1,181 @@
+"""The engine: skorch's `NeuralNet`, over tensors instead of a per-row loader."""
+
+import copy
+import math
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+
+from ._batches import Batch, Batches, as_tensor
+
+# Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
+# in the caches.
+INFERENCE_ELEMENTS = 2**18
+
+
+def constant(progress):
+    """The learning rate stays what it is."""
+    return 1.0
+
+
+def one_cycle(progress, warmup=0.25):
+    """Factor of the learning rate: up linearly, then down as a cosine (Smith & Topin, 2019)."""
+    if progress < warmup:
+        return 0.04 + 0.96 * progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+LR_SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
+
+
+class AutoencoderNet(NeuralNet):
+    """A `NeuralNet` whose dataset is a `Batch` of all rows and whose criterion is an `Objective`.
+
+    It differs from its parent where that costs time on small nets: batches are slices of tensors
+    that lie on the device, the loss is read once an epoch rather than once a batch, and the
+    history has no row per batch. Callbacks see epochs, and batches if they ask for them.
+
+    Parameters
+    ----------
+    n_batches : int
+        Steps of one epoch.
+
+    lr_schedule : callable
+        Factor of the learning rate by the share of `n_steps` that is done.
+
+    n_steps : int
+        The steps that `lr_schedule` is spread over.
+    """
+
+    # Also the arguments that hold modules: what was trained on a GPU must load without one.
+    cuda_dependent_attributes_ = ["module", "criterion"]
+
+    def __init__(self, *args, n_batches=1, lr_schedule=constant, n_steps=1, **kwargs):
+        self.n_batches = n_batches
+        self.lr_schedule = lr_schedule
+        self.n_steps = n_steps
+        super().__init__(*args, train_split=None, **kwargs)
+
+    @property
+    def _default_callbacks(self):
+        log = [("print_log", PrintLog())] if self.verbose > 1 else []
+        return [("epoch_timer", EpochTimer()), *log]
+
+    # -- training -----------------------------------------------------------------------------
+
+    def initialize(self):
+        super().initialize()
+        self.step_ = 0
+        self._lrs = [group["lr"] for group in self.optimizer_.param_groups]
+        self._batch_callbacks = any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in ("on_batch_begin", "on_batch_end", "on_grad_computed")
+            if not isinstance(callback, EpochTimer | PrintLog)
+        )
+        return self
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """``X`` holds the rows to train on, ``y`` the held-out rows or None."""
+        return X, y
+
+    def get_iterator(self, dataset, training=False):
+        if training:
+            return Batches(dataset, self.n_batches, shuffle=True)
+        return Batches(dataset, n_inference_steps(dataset.x), shuffle=False)
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        if iterator is None:
+            return
+        losses, sizes = [], []
+        self._set_training(training)
+        for batch in iterator:
+            if self._batch_callbacks:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            losses.append(step["loss"])
+            sizes.append(len(batch))
+            if self._batch_callbacks:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        losses, sizes = torch.stack(losses).double().cpu(), torch.tensor(sizes)
+        self.history.record(prefix + "_loss", (losses @ sizes.double() / sizes.sum()).item())
+        self.history.record(prefix + "_batch_count", len(sizes))
+
+    def train_step(self, batch, **fit_params):
+        factor = self.lr_schedule(min(1.0, self.step_ / self.n_steps))
+        for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
+            group["lr"] = lr * factor
+        self.optimizer_.zero_grad()
+        output = self.module_(batch.x)
+        loss = self.criterion_(output, batch, self.module_)
+        loss.backward()
+        if self._batch_callbacks:
+            parameters = list(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        self.step_ += 1
+        return {"loss": loss.detach(), "y_pred": output}
+
+    def validation_step(self, batch, **fit_params):
+        with torch.no_grad():
+            output = self.module_(batch.x)
+            return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
+
+    def evaluate(self, rows):
+        """The criterion on ``rows``, with no epoch recorded."""
+        self._set_training(False)
+        steps = [
+            (self.validation_step(batch)["loss"], len(batch)) for batch in self.get_iterator(rows)
+        ]
+        return sum(loss.item() * n for loss, n in steps) / len(rows)
+
+    # -- inference ----------------------------------------------------------------------------
+
+    def map_batches(self, function, X):
+        """``function(module, x)`` over slices of the array ``X``, in X's precision.
+
+        float64 rows are evaluated in float64, where products differ by 1e-16 with the number of
+        rows rather than by 1e-7: a row's code does not depend on its neighbours in the call.
+        """
+        module = self._module_in(X.dtype)
+        X = as_tensor(X)
+        device = module.units.center.device
+        with torch.inference_mode():
+            parts = [
+                function(module, x.to(device)).cpu().numpy()
+                for x in X.tensor_split(n_inference_steps(X))
+            ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _module_in(self, dtype):
+        module = self.module_
+        if module.training:
+            module.eval()
+        if dtype == np.float32:
+            return module
+        tensors, versions, double = self.__dict__.get("_double", ((), None, None))
+        if [t._version for t in tensors] != versions:
+            tensors = [*module.parameters(), *module.buffers()]
+            double = copy.deepcopy(module)
+            if tensors[0].device.type == "mps":  # has no float64
+                double = double.cpu()
+            double = double.double().requires_grad_(False)
+            self._double = tensors, [t._version for t in tensors], double
+        return double
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_double", None)
+        return state
+
+
+def score(objective, module, x):
+    """Minus the total error of each row of ``x``, in units of X."""
+    batch = Batch.of(module.units(x))
+    return -objective.total_error(module(batch.x), batch, module)
+
+
+def n_inference_steps(x):
+    return max(1, min(len(x), -(-x.numel() // INFERENCE_ELEMENTS)))

@@ -1,0 +1,301 @@
+"""From rows to a trained net: how many epochs held-out rows choose, and the training itself."""
+
+import copy
+import math
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, train_test_split
+from sklearn.utils import check_random_state
+from tqdm.auto import tqdm
+
+from ._net import LR_SCHEDULES, AutoencoderNet, constant
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+# Decay would pull these from PCA, or from zero to zero.
+UNDECAYED = ("*shortcut.*", "*.gate")
+
+# "auto" settings, chosen on tables by their held-out error against PCA's.
+N_UPDATES = 500
+FEWEST_EPOCHS = 10
+LARGEST_BATCH, SMALLEST_BATCH = 256, 8
+BATCHES_PER_EPOCH = 8  # of a small table
+LR = 0.01  # of the largest batch; smaller ones take the square root of their share (Adam's rule)
+FOLDS_BELOW = 1000  # rows: for more, one random split is choice enough
+N_FOLDS = 4
+FEWEST_ROWS_TO_HOLD_OUT = 10
+
+# Below this many multiplications a step, waking a second thread costs more than it saves.
+MULTIPLICATIONS_PER_THREAD = 2**25
+
+
+class TrainingMixin:
+    """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
+
+    def _fit(self, X, net=None):
+        """Choose the number of epochs, train for it, and keep what was learned.
+
+        ``net`` is the net to go on from, if any.
+        """
+        rows = self._as_rows(X)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
+        refitting = self.refit or not choosing
+        context = self._init_callback_context(max_subtasks=choosing + refitting)
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        max_epochs = n_epochs = self._max_epochs(rows)
+        tried = run = None
+        with local_seed(seed, rows.x.device):
+            if choosing:
+                tried, nets = self._choose_epochs(rows, max_epochs, seed, net, X, context)
+                n_epochs = tried.best_epoch
+            if choosing and (tried.interrupted or not refitting):
+                net = nets[0]
+            else:
+                torch.manual_seed(seed)
+                net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
+                patience = math.inf if choosing else self.n_iter_no_change
+                run = self._train([net], [rows], None, n_epochs, patience, "fit", X, context)
+                n_epochs = len(run.losses)
+        self._keep(X, net, n_epochs)
+        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
+        self.validation_loss_curve_ = tried.losses if choosing else None
+        self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=None)
+        if self.max_epochs != "auto" and (tried or run).cut_short:
+            self._warn_cut_short()
+        context.call_on_fit_task_end(estimator=self, X=X)
+        return self
+
+    def _partial_fit(self, X, net=None):
+        """One pass over X, at a constant learning rate."""
+        rows = self._as_rows(X)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        with local_seed(seed, rows.x.device):
+            net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
+            net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
+            train([net], [rows], max_epochs=1)
+        self._keep(X, net, len(net.history))
+        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history]
+        self.validation_loss_curve_ = None
+        self.best_loss_ = min(self.loss_curve_)
+        return self
+
+    def _choose_epochs(self, rows, max_epochs, seed, net, X, context):
+        """Train on some of the rows and watch the others: a `Run`, and the nets of the splits."""
+        n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
+        kept, held = [], []
+        for split in held_out(len(rows), self.validation_fraction, n_folds, seed):
+            for part, index in zip((kept, held), split, strict=True):
+                index = torch.from_numpy(index).to(rows.x.device)
+                part.append(rows.map(lambda tensor, index=index: tensor[index]))
+        callbacks = None if self.refit else self.callbacks
+        n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
+        nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
+        name, patience = "choose n_iter_", self.n_iter_no_change
+        return self._train(nets, kept, held, max_epochs, patience, name, X, context), nets
+
+    def _train(self, nets, rows, held, max_epochs, patience, name, X, context):
+        """`train`, watched by scikit-learn's callbacks."""
+        context = context.subcontext(task_name=name, max_subtasks=max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X)
+
+        def watch(nets):
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, X=X)
+            so_far = {"net_": nets[0]}
+            return epoch.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=so_far)
+
+        run = train(
+            nets,
+            rows,
+            held,
+            max_epochs=max_epochs,
+            patience=patience,
+            tol=self.tol,
+            watch=watch if hasattr(self, "_skl_callbacks") else None,
+            verbose=self.verbose,
+            name=name,
+        )
+        context.call_on_fit_task_end(estimator=self, X=X)
+        return run
+
+    def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
+        """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
+        module = self._start(self._make_module(), rows) if net is None else net.module_
+        n_batches = n_batches or self._n_batches(rows)
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        settings = {"weight_decay": self.weight_decay, **(self.optimizer_params or {})}
+        if optimizer in FUSED and rows.x.device.type in ("cpu", "cuda"):
+            settings.setdefault("fused", True)
+        return AutoencoderNet(
+            copy.deepcopy(module),
+            self._make_objective(),
+            optimizer=optimizer,
+            lr=self._lr(rows),
+            optimizer__param_groups=[(name, {"weight_decay": 0.0}) for name in UNDECAYED],
+            **{f"optimizer__{name}": value for name, value in settings.items()},
+            lr_schedule=LR_SCHEDULES.get(self.lr_schedule, self.lr_schedule),
+            n_batches=n_batches,
+            n_steps=max(1, n_epochs * n_batches),
+            callbacks=callbacks,
+            device=rows.x.device,
+            verbose=self.verbose,
+        ).initialize()
+
+    def _keep(self, X, net, n_iter):
+        """The fitted attributes of a trained net."""
+        self.net_ = net
+        self.device_ = net.module_.units.center.device
+        self.n_iter_ = n_iter
+        self._learn_offset(X)
+
+    def _batch_size(self, rows):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return int(np.clip(len(rows) // BATCHES_PER_EPOCH, SMALLEST_BATCH, LARGEST_BATCH))
+
+    def _n_batches(self, rows):
+        return math.ceil(len(rows) / self._batch_size(rows))
+
+    def _max_epochs(self, rows):
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        return max(FEWEST_EPOCHS, math.ceil(N_UPDATES / self._n_batches(rows)))
+
+    def _lr(self, rows):
+        if self.lr != "auto":
+            return self.lr
+        return LR * math.sqrt(min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH)
+
+    def _warn_cut_short(self):
+        warnings.warn(
+            f"max_epochs={self.max_epochs} ended the training of {type(self).__name__} before the "
+            f"loss had stopped falling for n_iter_no_change={self.n_iter_no_change} epochs: raise "
+            "max_epochs, or leave it at 'auto'.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+
+
+@dataclass
+class Run:
+    """What one call of `train` did."""
+
+    losses: list = field(default_factory=list)  # that were watched, by epoch
+    best_epoch: int = 0
+    cut_short: bool = False  # by max_epochs, while the loss still fell
+    interrupted: bool = False
+
+
+def train(
+    nets, rows, held=None, *, max_epochs, patience=math.inf, tol=0.0, watch=None, verbose=0, name=""
+):
+    """Train the nets in step and find the epoch at which their mean loss is lowest.
+
+    The loss is that on the held-out rows, epoch 0 counted, or without them that on the rows
+    trained on. Training ends after ``max_epochs``, or when the loss has not fallen by the share
+    ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C. A best epoch
+    that is not better than epoch 0 by the share ``tol`` is epoch 0.
+
+    One net with held-out rows is left as it was at its best epoch.
+    """
+    held = held or [None] * len(nets)
+    validated = held[0] is not None
+    restores = validated and len(nets) == 1
+    sizes = [len(batch) for batch in (held if validated else rows)]
+    run = Run(cut_short=max_epochs > 0)
+    first_state = best_state = copy.deepcopy(nets[0].module_.state_dict()) if restores else None
+    if validated:
+        losses = [net.evaluate(batch) for net, batch in zip(nets, held, strict=True)]
+        run.losses.append(np.average(losses, weights=sizes))
+    for net in nets:
+        net.notify("on_train_begin")
+    bar = tqdm(total=max_epochs, desc=name, unit="epoch", disable=not verbose)
+    try:
+        with step_threads(nets[0], rows[0]):
+            for epoch in range(1, max_epochs + 1):
+                losses = []
+                for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
+                    net.fit_loop(train_rows, held_rows, epochs=1)
+                    losses.append(net.history[-1, "valid_loss" if validated else "train_loss"])
+                loss = np.average(losses, weights=sizes)
+                bar.update()
+                bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
+                check_finite(loss, epoch, nets[0])
+                if loss < min(run.losses, default=math.inf):
+                    run.best_epoch = epoch
+                    if restores:
+                        best_state = copy.deepcopy(nets[0].module_.state_dict())
+                run.losses.append(loss)
+                if has_stalled(run.losses, patience, tol) or (watch is not None and watch(nets)):
+                    run.cut_short = False
+                    break
+    except KeyboardInterrupt:
+        run.interrupted, run.cut_short = True, False
+    finally:
+        bar.close()
+    if validated and run.losses[run.best_epoch] > run.losses[0] * (1 - tol):
+        run.best_epoch, best_state = 0, first_state
+    for net in nets:
+        net.notify("on_train_end")
+    if restores:
+        nets[0].module_.load_state_dict(best_state)
+    return run
+
+
+def has_stalled(losses, patience, tol):
+    """Whether no loss of the last ``patience`` epochs is below the one before them.
+
+    The one before them, not the best of all: a large learning rate first drives the net away from
+    PCA, and what counts is whether it is on its way back.
+    """
+    if len(losses) <= patience:
+        return False
+    return min(losses[-patience:]) > losses[-patience - 1] * (1 - tol)
+
+
+def check_finite(loss, epoch, net):
+    """A loss that is not finite is an error, not a result."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"Training diverged: the loss is {loss} in epoch {epoch}. Lower lr (it was "
+            f"{net.lr:.3g}), or clip the gradient by callbacks=[GradientNormClipping(1.0)]."
+        )
+
+
+def held_out(n_rows, validation_fraction, n_folds, seed):
+    """Pairs of row numbers, to train on and to hold out: one random split, or folds."""
+    if n_folds > 1:
+        return KFold(n_folds, shuffle=True, random_state=seed).split(range(n_rows))
+    return [train_test_split(np.arange(n_rows), test_size=validation_fraction, random_state=seed)]
+
+
+@contextmanager
+def local_seed(seed, device):
+    """Seed torch's generators for a while; afterwards they are as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def step_threads(net, rows):
+    """As many threads as a step of this size can use; afterwards as many as there were."""
+    n_threads = torch.get_num_threads()
+    n_weights = sum(p.numel() for p in net.module_.parameters())
+    useful = n_weights * len(rows) // net.n_batches // MULTIPLICATIONS_PER_THREAD
+    torch.set_num_threads(max(1, min(n_threads, useful)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

@@ -1,0 +1,177 @@
+"""What comes in: rows, units, device, seed; and the promise that a failed fit changes nothing."""
+
+import copy
+import functools
+import warnings
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._set_output import _get_container_adapter
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+FLOATS = (np.float64, np.float32)
+
+
+def check_rows(estimator, X, reset=False):
+    """X as a contiguous float32 or float64 array, with NaN for missing entries.
+
+    Raises
+    ------
+    ValueError
+        For anything that is not a finite or missing number, naming the columns, and in `fit` for
+        a column without a single observed entry.
+    """
+    if not reset:
+        check_is_fitted(estimator)
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(
+            f"Found array with dim {X.ndim}, of shape {tuple(X.shape)}. {type(estimator).__name__} "
+            "expects <= 2 dimensions, (n_samples, n_features): give "
+            "X.reshape(len(X), -1)."
+        )
+    try:
+        array = validate_data(
+            estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
+        )
+    except ValueError as error:
+        columns = _columns_at_fault(X)
+        if not columns:
+            raise
+        raise ValueError(f"{error} Columns at fault: {columns}.") from error
+    except TypeError as error:
+        if "sparse" not in str(error).lower():
+            raise
+        raise TypeError(
+            f"Sparse X of type {type(X).__name__} was passed to {type(estimator).__name__}, which "
+            "takes dense rows only: give X.toarray(), or reduce it first with TruncatedSVD."
+        ) from error
+    array = np.ascontiguousarray(array)
+    missing = np.isnan(array)
+    if missing.any():
+        _check_missing(estimator, missing, reset)
+    return array
+
+
+def _check_missing(estimator, missing, reset):
+    empty = np.flatnonzero(missing.all(axis=0))
+    if reset and len(empty):
+        names = getattr(estimator, "feature_names_in_", np.arange(missing.shape[1]))[empty]
+        raise ValueError(
+            f"X has no observed entry in column(s) {names.tolist()}, so nothing can be learned of "
+            "them: drop them, or fill them with a constant."
+        )
+    rows = np.flatnonzero(missing.all(axis=1))
+    if len(rows):
+        warnings.warn(
+            f"{len(rows)} row(s) of X have no observed entry (the first is row {rows[0]}): they "
+            "are taken for the training mean and get the highest score.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _columns_at_fault(X):
+    """Names of the columns that hold something other than finite or missing numbers."""
+    if not hasattr(X, "columns"):
+        return []
+
+    def at_fault(column):
+        try:
+            return np.isinf(np.asarray(column, dtype=float)).any()
+        except (TypeError, ValueError):
+            return True
+
+    return [name for name in X.columns if at_fault(X[name])]
+
+
+def check_codes(estimator, Z):
+    """Codes as an array of floats; their number must be the one learned in `fit`."""
+    check_is_fitted(estimator)
+    Z = np.ascontiguousarray(check_array(Z, dtype=FLOATS, input_name="Z"))
+    if Z.shape[1] != estimator.code_size_:
+        raise ValueError(
+            f"Z has {Z.shape[1]} features, but {type(estimator).__name__} was fitted with "
+            f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
+        )
+    return Z
+
+
+def center_and_scale(X):
+    """The mean of each column and the root of the mean column variance, over observed entries."""
+    scaler = StandardScaler().fit(X)
+    scale = np.sqrt(scaler.var_.mean())
+    if not np.isfinite(scale):
+        raise ValueError(
+            f"The variance of X is too large for float64 (largest magnitude {np.nanmax(abs(X))}): "
+            "divide X by a constant."
+        )
+    # The module holds them in float32: what training and inference subtract must be the same.
+    center, scale = scaler.mean_.astype(np.float32).astype(float), float(np.float32(scale))
+    constant = scale <= np.finfo(X.dtype).eps * np.abs(center).max()
+    return center, 1.0 if constant else scale
+
+
+def restore_container(estimator, X, Z):
+    """X with the columns of `fit`, in a frame if ``set_output`` asks `transform` for frames."""
+    adapter = _get_container_adapter("transform", estimator)
+    if adapter is None:
+        return X
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = np.array([f"x{i}" for i in range(X.shape[1])], dtype=object)
+    return adapter.create_container(X, Z, columns=names)
+
+
+def resolve_device(device):
+    """A `torch.device`; "auto" is the accelerator at hand, else the CPU."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={str(device)!r} is not to be had here ({str(error).splitlines()[0]}): give "
+            "'auto', 'cpu', or what torch.cuda.device_count() allows."
+        ) from error
+    return device
+
+
+def unchanged_on_failure(method):
+    """Decorate a fitting method: if it raises, the estimator is left as it was."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded
+
+
+def instantiate(name, given, n_inputs, n_outputs):
+    """The user's module: a copy of an instance, or what a class or callable makes."""
+    is_module = isinstance(given, torch.nn.Module)
+    module = copy.deepcopy(given) if is_module else given(n_inputs, n_outputs)
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"{name} must be or make a torch.nn.Module, but made {type(module)}.")
+    try:
+        with torch.no_grad():
+            shape = tuple(module.eval()(torch.zeros(2, n_inputs)).shape)
+    except Exception as error:
+        raise ValueError(f"{name} cannot take rows of {n_inputs} numbers: {error}") from error
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"{name} must map 2 rows of {n_inputs} numbers to shape {(2, n_outputs)}, but gave "
+            f"{shape}."
+        )
+    return module.train()

@@ -1,0 +1,1 @@
+"""Torch modules: layers, architectures, and the encoder-decoder that holds them."""

@@ -1,0 +1,68 @@
+"""What training minimises: ``mean over rows of error + penalty``."""
+
+from torch import nn
+from torch.nn import functional as F
+
+
+def squared_error(output, target, units):
+    """``(x - x_hat)^2``: in standardised units, the fraction of the variance unexplained."""
+    return F.mse_loss(output.reconstruction, target, reduction="none")
+
+
+def absolute_error(output, target, units):
+    """``|x - x_hat|``."""
+    return F.l1_loss(output.reconstruction, target, reduction="none")
+
+
+def huber(output, target, units):
+    """``e^2 / 2`` for errors below one scale of X, ``|e| - 1/2`` above."""
+    return F.huber_loss(output.reconstruction, target, reduction="none")
+
+
+def binary_cross_entropy(output, target, units):
+    """``-x log p - (1 - x) log(1 - p)`` in nats, x in [0, 1]."""
+    target = units.inverse(target).clamp_(0, 1)  # rounding may have left [0, 1]
+    return F.binary_cross_entropy_with_logits(output.logits, target, reduction="none")
+
+
+# The loss of one entry, and the power of the scale of X that brings it back to the units of X.
+LOSSES = {
+    "squared_error": (squared_error, 2),
+    "absolute_error": (absolute_error, 1),
+    "huber": (huber, 2),
+    "binary_cross_entropy": (binary_cross_entropy, 0),
+}
+
+
+def observed_mean(values, observed=None):
+    """Mean over each row's observed entries; 0 for a row with none."""
+    values = values.flatten(1)
+    if observed is None:
+        return values.mean(1)
+    observed = observed.flatten(1)
+    return values.where(observed, 0.0).sum(1) / observed.sum(1).clamp_(min=1)
+
+
+class Objective(nn.Module):
+    """``mean over rows of error(row) + penalty``; a family overrides `penalty`."""
+
+    def __init__(self, loss="squared_error"):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output, batch, module):
+        return self.error(output, batch, module).mean() + self.penalty(output, batch, module)
+
+    def error(self, output, batch, module):
+        """Each row's loss, the mean over its observed entries, in standardised units: (n,)."""
+        values = LOSSES[self.loss][0](output, batch.target, module.units)
+        return observed_mean(values, batch.observed)
+
+    def total_error(self, output, batch, module):
+        """Each row's loss in units of X, summed over its entries as if all were observed: (n,)."""
+        n_entries = batch.target[0].numel()
+        unit = module.units.scale ** LOSSES[self.loss][1]
+        return self.error(output, batch, module) * unit * n_entries
+
+    def penalty(self, output, batch, module):
+        return 0.0

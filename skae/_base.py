@@ -28,6 +28,7 @@ from ._validation import (
     center_and_scale,
     check_codes,
     check_rows,
+    draw_seed,
     instantiate,
     resolve_device,
     restore_container,
@@ -145,9 +146,15 @@ class BaseAutoencoder(
         self : object
         """
         continued = self.warm_start and hasattr(self, "net_")
+        self._seed = draw_seed(self.random_state)
         X = self._check_rows(X, reset=not continued)
         if not continued:
             self._learn_units(X)
+        elif isinstance(self.code_size, Integral) and self.code_size != self.code_size_:
+            raise ValueError(
+                f"warm_start=True goes on with codes of {self.code_size_} numbers, but code_size="
+                f"{self.code_size}: set warm_start=False to start anew."
+            )
         return self._fit(X, self.net_ if continued else None)
 
     @unchanged_on_failure
@@ -167,6 +174,7 @@ class BaseAutoencoder(
         self : object
         """
         first = not hasattr(self, "net_")
+        self._seed = draw_seed(self.random_state)
         X = self._check_rows(X, reset=first)
         if first:
             self._learn_units(X)
@@ -366,13 +374,11 @@ class BaseAutoencoder(
         return Batch.of(torch.from_numpy(x).to(resolve_device(self.device)))
 
     def _pca(self, rows, n_components=None):
-        """PCA of standardised rows, missing entries at their centre."""
+        """The PCA of standardised rows that scikit-learn gives; missing entries at their centre."""
         n_rows, n_features = len(rows), rows.x[0].numel()
         n_used = min(n_rows, max(2 * n_features, PCA_ENTRIES // n_features))
         x = rows.x[:: n_rows // n_used][:n_used].double().cpu().numpy()
-        by_covariance = len(x) >= n_features and n_features <= 2000
-        solver = "covariance_eigh" if by_covariance else "auto"
-        return PCA(n_components, svd_solver=solver, random_state=0).fit(x)
+        return PCA(n_components, random_state=self._seed).fit(x)
 
     def _start(self, module, rows):
         """The module at its start: at PCA of ``rows``, if it has the shortcuts for it."""

@@ -20,7 +20,7 @@ def constant(progress):
     return 1.0
 
 
-def one_cycle(progress, warmup=0.25):
+def one_cycle(progress, warmup=0.1):
     """Factor of the learning rate: up linearly, then down as a cosine (Smith & Topin, 2019)."""
     if progress < warmup:
         return 0.04 + 0.96 * progress / warmup

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, train_test_split
-from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
 from ._net import LR_SCHEDULES, AutoencoderNet, constant
@@ -22,15 +21,19 @@ OPTIMIZERS = {
     "rmsprop": torch.optim.RMSprop,
 }
 FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
-# Decay would pull these from PCA, or from zero to zero.
-UNDECAYED = ("*shortcut.*", "*.gate")
 
 # "auto" settings, chosen on tables by their held-out error against PCA's.
 N_UPDATES = 500
+N_UPDATES_OF_FOLDS = 300
+# The shortcut starts at its optimum, PCA: large steps would only shake it.
+SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
 LARGEST_BATCH, SMALLEST_BATCH = 256, 8
 BATCHES_PER_EPOCH = 8  # of a small table
-LR = 0.01  # of the largest batch; smaller ones take the square root of their share (Adam's rule)
+# A step of Adam moves every weight by lr: smaller batches give noisier steps, wider rows add up
+# more of them.
+LR = 0.01  # of the largest batch and rows of at most WIDE columns
+WIDE = 64
 FOLDS_BELOW = 1000  # rows: for more, one random split is choice enough
 N_FOLDS = 4
 FEWEST_ROWS_TO_HOLD_OUT = 10
@@ -48,7 +51,7 @@ class TrainingMixin:
         ``net`` is the net to go on from, if any.
         """
         rows = self._as_rows(X)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = self._seed
         choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
         context = self._init_callback_context(max_subtasks=choosing + refitting)
@@ -79,7 +82,7 @@ class TrainingMixin:
     def _partial_fit(self, X, net=None):
         """One pass over X, at a constant learning rate."""
         rows = self._as_rows(X)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = self._seed
         with local_seed(seed, rows.x.device):
             net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
@@ -142,7 +145,7 @@ class TrainingMixin:
             self._make_objective(),
             optimizer=optimizer,
             lr=self._lr(rows),
-            optimizer__param_groups=[(name, {"weight_decay": 0.0}) for name in UNDECAYED],
+            optimizer__param_groups=self._parameter_groups(rows),
             **{f"optimizer__{name}": value for name, value in settings.items()},
             lr_schedule=LR_SCHEDULES.get(self.lr_schedule, self.lr_schedule),
             n_batches=n_batches,
@@ -151,6 +154,13 @@ class TrainingMixin:
             device=rows.x.device,
             verbose=self.verbose,
         ).initialize()
+
+    def _parameter_groups(self, rows):
+        """Decay would pull the shortcut from PCA, and the gates to zero."""
+        shortcut = {"weight_decay": 0.0}
+        if self.shortcut == "pca":
+            shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
+        return [("*shortcut.*", shortcut), ("*.gate", {"weight_decay": 0.0})]
 
     def _keep(self, X, net, n_iter):
         """The fitted attributes of a trained net."""
@@ -170,12 +180,15 @@ class TrainingMixin:
     def _max_epochs(self, rows):
         if self.max_epochs != "auto":
             return self.max_epochs
-        return max(FEWEST_EPOCHS, math.ceil(N_UPDATES / self._n_batches(rows)))
+        n_updates = N_UPDATES if len(rows) >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
+        return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
 
     def _lr(self, rows):
         if self.lr != "auto":
             return self.lr
-        return LR * math.sqrt(min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH)
+        batch = min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH
+        width = max(rows.x[0].numel(), WIDE) / WIDE
+        return LR * math.sqrt(batch / width)
 
     def _warn_cut_short(self):
         warnings.warn(

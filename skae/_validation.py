@@ -3,10 +3,12 @@
 import copy
 import functools
 import warnings
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -140,6 +142,13 @@ def resolve_device(device):
             "'auto', 'cpu', or what torch.cuda.device_count() allows."
         ) from error
     return device
+
+
+def draw_seed(random_state):
+    """An integer seed: the one given, so that PCA starts where ``PCA(random_state=...)`` ends."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 def unchanged_on_failure(method):

@@ -86,10 +86,13 @@ class Autoencoder(BaseAutoencoder):
         the best epoch is kept.
     warm_start : bool, default=False
         Whether `fit` goes on from the net of the last call.
-    contamination : float, default=0.1
-        Share of the training rows that `predict` calls outliers.
+    contamination : float or "auto", default="auto"
+        Share of the training rows that `predict` calls outliers. Rows that were not trained on are
+        rebuilt less well, and more of them would fall below such a threshold; "auto" calls a tenth
+        of the rows outliers that were held out while the number of epochs was chosen.
     callbacks : list, default=None
-        skorch callbacks, notified in the run that yields ``net_``. scikit-learn's are set by
+        skorch callbacks, notified in the run that yields ``net_``; there is a held-out
+        ``valid_loss`` for them to see if ``refit=False``. scikit-learn's are set by
         ``set_callbacks``.
     device : str or torch.device, default="auto"
         Where to train and evaluate; "auto" is the accelerator if there is one.
@@ -109,7 +112,7 @@ class Autoencoder(BaseAutoencoder):
     scale_ : float
         Root of the mean variance of the columns.
     n_iter_ : int
-        Epochs that ``net_`` was trained for; 0 is PCA.
+        Epochs that the last call of `fit` trained for; 0 is its start, PCA.
     loss_curve_ : list of float
         Training loss by epoch, as the fraction of the variance unexplained (for the squared error).
     validation_loss_curve_ : list of float or None
@@ -122,7 +125,7 @@ class Autoencoder(BaseAutoencoder):
         Where the net lies.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X is a frame with string names.
 
     Raises
@@ -162,6 +165,8 @@ class Autoencoder(BaseAutoencoder):
     >>> train, test = train_test_split(load_digits().data, random_state=0)
     >>> pca = PCA(n_components=8).fit(train)
     >>> autoencoder = Autoencoder(code_size=8, random_state=0).fit(train)
-    >>> round(reconstruction_r2(pca, test), 1), round(reconstruction_r2(autoencoder, test), 1)
-    (0.7, 0.9)
+    >>> print(f"{reconstruction_r2(pca, test):.2f}")
+    0.66
+    >>> reconstruction_r2(autoencoder, test) > 0.8
+    True
     """

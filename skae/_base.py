@@ -84,7 +84,7 @@ class BaseAutoencoder(
     tol: float = 5e-3
     refit: bool = True
     warm_start: bool = False
-    contamination: float = 0.1
+    contamination: Any = "auto"
     callbacks: Any = None
     device: Any = "auto"
     verbose: int = 0
@@ -119,7 +119,7 @@ class BaseAutoencoder(
         "tol": [Interval(Real, 0, 1, closed="left")],
         "refit": ["boolean"],
         "warm_start": ["boolean"],
-        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "verbose": ["verbose"],
@@ -181,7 +181,7 @@ class BaseAutoencoder(
         return self._partial_fit(X, None if first else copy.deepcopy(self.net_))
 
     def transform(self, X):
-        """Codes of the rows of X, in X's precision: array of shape (n_samples, code_size_).
+        """Codes of the rows of X, in X's precision.
 
         Parameters
         ----------
@@ -190,27 +190,27 @@ class BaseAutoencoder(
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, code_size_)
+        X_new : ndarray of shape (n_samples, `code_size_`)
         """
         X = self._check_rows(X)
         return self.net_.map_batches(lambda module, x: module.encode(x), X)
 
-    def inverse_transform(self, Z):
-        """The rows that the codes Z stand for, in units of X.
+    def inverse_transform(self, X):
+        """The rows that codes stand for, in units of the rows of `fit`.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, code_size_)
+        X : array-like of shape (n_samples, `code_size_`)
             Codes, as `transform` gives them.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), or a frame with the columns of `fit`
+        X_original : ndarray of shape (n_samples, n_features), or a frame with the columns of `fit`
             A frame if ``set_output`` asks `transform` for frames.
         """
-        codes = check_codes(self, Z)
-        X = self.net_.map_batches(lambda module, z: module.decode(z), codes)
-        return restore_container(self, X, Z)
+        codes = check_codes(self, X)
+        rows = self.net_.map_batches(lambda module, z: module.decode(z), codes)
+        return restore_container(self, rows, X)
 
     def score_samples(self, X):
         """Minus each row's reconstruction error; higher is more normal.
@@ -245,8 +245,10 @@ class BaseAutoencoder(
         """
         return float(np.mean(self.score_samples(X)))
 
-    def _score_samples(self, X):
-        return self.net_.map_batches(partial(score, self.net_.criterion_), X)
+    def _score_samples(self, X, net=None):
+        """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""
+        net = net or self.net_
+        return net.map_batches(partial(score, net.criterion_), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -334,7 +336,7 @@ class BaseAutoencoder(
         if len(sizes) == 2:
             return None  # the shortcut is the linear autoencoder
         path = make_mlp()
-        if isinstance(path, TiedMLP):  # its last weight is the encoder's first
+        if self.tied_weights:  # a zero last layer would silence both halves, and the gradient
             return nn.Sequential(path, Gate())
         nn.init.zeros_(path[-1].weight)
         nn.init.zeros_(path[-1].bias)

@@ -30,6 +30,11 @@ class Batch(NamedTuple):
     def __len__(self):
         return len(self.x)
 
+    def take(self, index):
+        """The rows of the given numbers."""
+        index = torch.as_tensor(index, device=self.x.device)
+        return self.map(lambda tensor: tensor[index])
+
     def map(self, function):
         """The batch of ``function`` of each tensor; a shared tensor is mapped once."""
         x = function(self.x)

@@ -91,6 +91,8 @@ class AutoencoderNet(NeuralNet):
             return
         losses, sizes = [], []
         self._set_training(training)
+        if training:  # fused optimizers do not mark the weights as changed
+            self._double = None
         for batch in iterator:
             if self._batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -99,8 +101,11 @@ class AutoencoderNet(NeuralNet):
             sizes.append(len(batch))
             if self._batch_callbacks:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        losses, sizes = torch.stack(losses).double().cpu(), torch.tensor(sizes)
-        self.history.record(prefix + "_loss", (losses @ sizes.double() / sizes.sum()).item())
+        losses, sizes = torch.stack(losses).double().cpu(), torch.tensor(sizes).double()
+        loss, name = (losses @ sizes / sizes.sum()).item(), prefix + "_loss"
+        best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < best)  # what skorch's Checkpoint looks for
         self.history.record(prefix + "_batch_count", len(sizes))
 
     def train_step(self, batch, **fit_params):
@@ -155,7 +160,7 @@ class AutoencoderNet(NeuralNet):
             module.eval()
         if dtype == np.float32:
             return module
-        tensors, versions, double = self.__dict__.get("_double", ((), None, None))
+        tensors, versions, double = self.__dict__.get("_double") or ((), None, None)
         if [t._version for t in tensors] != versions:
             tensors = [*module.parameters(), *module.buffers()]
             double = copy.deepcopy(module)

@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.base import OutlierMixin
 
+# The share of held-out rows that contamination="auto" lets `predict` call outliers.
+AUTO_SHARE = 0.1
+
 
 class ScoreOutlierMixin(OutlierMixin):
     """`decision_function` and `predict` from `score_samples`, higher being more normal.
@@ -11,9 +14,21 @@ class ScoreOutlierMixin(OutlierMixin):
     validate, and calls `_learn_offset` at the end of `fit`.
     """
 
-    def _learn_offset(self, X):
-        """The threshold below which the share ``contamination`` of the training scores lies."""
-        self.offset_ = float(np.percentile(self._score_samples(X), 100 * self.contamination))
+    def _learn_offset(self, X, held_out_scores=None):
+        """The threshold for outliers.
+
+        A number for ``contamination`` is the share of the training rows below it, as everywhere
+        in scikit-learn. But rows that were trained on are rebuilt better than new ones, so that
+        more of those would fall below it: "auto" is a tenth of the rows held out, if any were.
+        """
+        share, scores = self.contamination, held_out_scores
+        if share == "auto":
+            share = AUTO_SHARE
+        else:
+            scores = None
+        if scores is None:
+            scores = self._score_samples(X)
+        self.offset_ = float(np.percentile(scores, 100 * share))
 
     def decision_function(self, X):
         """``score_samples(X) - offset_``: negative for outliers.

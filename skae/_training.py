@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from sklearn.model_selection import KFold, train_test_split
 from tqdm.auto import tqdm
 
 from ._net import LR_SCHEDULES, AutoencoderNet, constant
+from ._validation import warn
 
 OPTIMIZERS = {
     "adamw": torch.optim.AdamW,
@@ -51,39 +51,40 @@ class TrainingMixin:
         ``net`` is the net to go on from, if any.
         """
         rows = self._as_rows(X)
-        seed = self._seed
         choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
+        # The target of an autoencoder is X: scikit-learn's monitors score only where they see one.
         context = self._init_callback_context(max_subtasks=choosing + refitting)
-        context.call_on_fit_task_begin(estimator=self, X=X)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
         max_epochs = n_epochs = self._max_epochs(rows)
-        tried = run = None
-        with local_seed(seed, rows.x.device):
+        tried = run = held_out_scores = None
+        with local_seed(self._seed, rows.x.device):
             if choosing:
-                tried, nets = self._choose_epochs(rows, max_epochs, seed, net, X, context)
+                tried, nets, held_out_scores = self._choose_epochs(
+                    X, rows, max_epochs, net, context
+                )
                 n_epochs = tried.best_epoch
             if choosing and (tried.interrupted or not refitting):
                 net = nets[0]
             else:
-                torch.manual_seed(seed)
+                torch.manual_seed(self._seed)
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", X, context)
                 n_epochs = len(run.losses)
-        self._keep(X, net, n_epochs)
+        self._keep(X, net, n_epochs, held_out_scores)
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
         self.validation_loss_curve_ = tried.losses if choosing else None
         self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=None)
         if self.max_epochs != "auto" and (tried or run).cut_short:
             self._warn_cut_short()
-        context.call_on_fit_task_end(estimator=self, X=X)
+        context.call_on_fit_task_end(estimator=self, X=X, y=X)
         return self
 
     def _partial_fit(self, X, net=None):
         """One pass over X, at a constant learning rate."""
         rows = self._as_rows(X)
-        seed = self._seed
-        with local_seed(seed, rows.x.device):
+        with local_seed(self._seed, rows.x.device):
             net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
             train([net], [rows], max_epochs=1)
@@ -93,30 +94,37 @@ class TrainingMixin:
         self.best_loss_ = min(self.loss_curve_)
         return self
 
-    def _choose_epochs(self, rows, max_epochs, seed, net, X, context):
-        """Train on some of the rows and watch the others: a `Run`, and the nets of the splits."""
+    def _choose_epochs(self, X, rows, max_epochs, net, context):
+        """Train on some of the rows and watch the others.
+
+        Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
+        that they were not trained on.
+        """
         n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
-        kept, held = [], []
-        for split in held_out(len(rows), self.validation_fraction, n_folds, seed):
-            for part, index in zip((kept, held), split, strict=True):
-                index = torch.from_numpy(index).to(rows.x.device)
-                part.append(rows.map(lambda tensor, index=index: tensor[index]))
+        splits = list(held_out(len(rows), self.validation_fraction, n_folds, self._seed))
+        kept, held = zip(*([rows.take(index) for index in split] for split in splits), strict=True)
         callbacks = None if self.refit else self.callbacks
         n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
         name, patience = "choose n_iter_", self.n_iter_no_change
-        return self._train(nets, kept, held, max_epochs, patience, name, X, context), nets
+        run = self._train(nets, kept, held, max_epochs, patience, name, X, context)
+        scores = [
+            self._score_samples(X[index], net) for net, (_, index) in zip(nets, splits, strict=True)
+        ]
+        return run, nets, np.concatenate(scores)
 
     def _train(self, nets, rows, held, max_epochs, patience, name, X, context):
         """`train`, watched by scikit-learn's callbacks."""
         context = context.subcontext(task_name=name, max_subtasks=max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
 
         def watch(nets):
             epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, X=X)
+            epoch.call_on_fit_task_begin(estimator=self, X=X, y=X)
             so_far = {"net_": nets[0]}
-            return epoch.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=so_far)
+            return epoch.call_on_fit_task_end(
+                estimator=self, X=X, y=X, reconstruction_attributes=so_far
+            )
 
         run = train(
             nets,
@@ -129,7 +137,7 @@ class TrainingMixin:
             verbose=self.verbose,
             name=name,
         )
-        context.call_on_fit_task_end(estimator=self, X=X)
+        context.call_on_fit_task_end(estimator=self, X=X, y=X)
         return run
 
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
@@ -162,12 +170,12 @@ class TrainingMixin:
             shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
         return [("*shortcut.*", shortcut), ("*.gate", {"weight_decay": 0.0})]
 
-    def _keep(self, X, net, n_iter):
+    def _keep(self, X, net, n_iter, held_out_scores=None):
         """The fitted attributes of a trained net."""
         self.net_ = net
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
-        self._learn_offset(X)
+        self._learn_offset(X, held_out_scores)
 
     def _batch_size(self, rows):
         if self.batch_size != "auto":
@@ -191,12 +199,11 @@ class TrainingMixin:
         return LR * math.sqrt(batch / width)
 
     def _warn_cut_short(self):
-        warnings.warn(
+        warn(
             f"max_epochs={self.max_epochs} ended the training of {type(self).__name__} before the "
             f"loss had stopped falling for n_iter_no_change={self.n_iter_no_change} epochs: raise "
             "max_epochs, or leave it at 'auto'.",
             ConvergenceWarning,
-            stacklevel=6,
         )
 
 
@@ -220,15 +227,14 @@ def train(
     ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C. A best epoch
     that is not better than epoch 0 by the share ``tol`` is epoch 0.
 
-    One net with held-out rows is left as it was at its best epoch.
+    Nets with held-out rows are left as they were at the best epoch.
     """
     held = held or [None] * len(nets)
     validated = held[0] is not None
-    restores = validated and len(nets) == 1
     sizes = [len(batch) for batch in (held if validated else rows)]
     run = Run(cut_short=max_epochs > 0)
-    first_state = best_state = copy.deepcopy(nets[0].module_.state_dict()) if restores else None
     if validated:
+        first_states = best_states = states_of(nets)
         losses = [net.evaluate(batch) for net, batch in zip(nets, held, strict=True)]
         run.losses.append(np.average(losses, weights=sizes))
     for net in nets:
@@ -247,23 +253,36 @@ def train(
                 check_finite(loss, epoch, nets[0])
                 if loss < min(run.losses, default=math.inf):
                     run.best_epoch = epoch
-                    if restores:
-                        best_state = copy.deepcopy(nets[0].module_.state_dict())
+                    if validated:
+                        best_states = states_of(nets)
                 run.losses.append(loss)
                 if has_stalled(run.losses, patience, tol) or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break
+    except KeyError as error:
+        if "valid_loss" not in str(error):
+            raise
+        raise ValueError(
+            "A callback asks for the held-out valid_loss, which training on all rows has not: set "
+            "refit=False and early_stopping=True, or let the callback watch train_loss."
+        ) from error
     except KeyboardInterrupt:
         run.interrupted, run.cut_short = True, False
     finally:
         bar.close()
-    if validated and run.losses[run.best_epoch] > run.losses[0] * (1 - tol):
-        run.best_epoch, best_state = 0, first_state
     for net in nets:
         net.notify("on_train_end")
-    if restores:
-        nets[0].module_.load_state_dict(best_state)
+    if validated:
+        if run.losses[run.best_epoch] > run.losses[0] * (1 - tol):
+            run.best_epoch, best_states = 0, first_states
+        for net, state in zip(nets, best_states, strict=True):
+            net.module_.load_state_dict(state)
     return run
+
+
+def states_of(nets):
+    """Copies of the weights of the nets."""
+    return [copy.deepcopy(net.module_.state_dict()) for net in nets]
 
 
 def has_stalled(losses, patience, tol):

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import sys
 import warnings
 from numbers import Integral
 
@@ -13,6 +14,7 @@ from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 FLOATS = (np.float64, np.float32)
+OUR_OWN = ("skae", "sklearn", "contextlib")
 
 
 def check_rows(estimator, X, reset=False):
@@ -40,7 +42,7 @@ def check_rows(estimator, X, reset=False):
         columns = _columns_at_fault(X)
         if not columns:
             raise
-        raise ValueError(f"{error} Columns at fault: {columns}.") from error
+        raise ValueError(f"{error}\nColumn(s) at fault: {columns}.") from error
     except TypeError as error:
         if "sparse" not in str(error).lower():
             raise
@@ -65,38 +67,43 @@ def _check_missing(estimator, missing, reset):
         )
     rows = np.flatnonzero(missing.all(axis=1))
     if len(rows):
-        warnings.warn(
+        warn(
             f"{len(rows)} row(s) of X have no observed entry (the first is row {rows[0]}): they "
             "are taken for the training mean and get the highest score.",
             UserWarning,
-            stacklevel=4,
         )
 
 
 def _columns_at_fault(X):
-    """Names of the columns that hold something other than finite or missing numbers."""
-    if not hasattr(X, "columns"):
+    """The columns that hold something other than finite or missing numbers."""
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        columns = enumerate(X.T)
+    elif hasattr(X, "columns"):
+        columns = ((name, X[name]) for name in X.columns)
+    else:
         return []
 
     def at_fault(column):
+        if np.iscomplexobj(column):
+            return True
         try:
             return np.isinf(np.asarray(column, dtype=float)).any()
         except (TypeError, ValueError):
             return True
 
-    return [name for name in X.columns if at_fault(X[name])]
+    return [name for name, column in columns if at_fault(column)]
 
 
-def check_codes(estimator, Z):
+def check_codes(estimator, codes):
     """Codes as an array of floats; their number must be the one learned in `fit`."""
     check_is_fitted(estimator)
-    Z = np.ascontiguousarray(check_array(Z, dtype=FLOATS, input_name="Z"))
-    if Z.shape[1] != estimator.code_size_:
+    codes = np.ascontiguousarray(check_array(codes, dtype=FLOATS))
+    if codes.shape[1] != estimator.code_size_:
         raise ValueError(
-            f"Z has {Z.shape[1]} features, but {type(estimator).__name__} was fitted with "
+            f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "
             f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
         )
-    return Z
+    return codes
 
 
 def center_and_scale(X):
@@ -114,7 +121,7 @@ def center_and_scale(X):
     return center, 1.0 if constant else scale
 
 
-def restore_container(estimator, X, Z):
+def restore_container(estimator, X, codes):
     """X with the columns of `fit`, in a frame if ``set_output`` asks `transform` for frames."""
     adapter = _get_container_adapter("transform", estimator)
     if adapter is None:
@@ -122,7 +129,7 @@ def restore_container(estimator, X, Z):
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         names = np.array([f"x{i}" for i in range(X.shape[1])], dtype=object)
-    return adapter.create_container(X, Z, columns=names)
+    return adapter.create_container(X, codes, columns=names)
 
 
 def resolve_device(device):
@@ -142,6 +149,14 @@ def resolve_device(device):
             "'auto', 'cpu', or what torch.cuda.device_count() allows."
         ) from error
     return device
+
+
+def warn(message, category):
+    """Warn at the line of the user's that led here, however many decorators lie between."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OUR_OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)
 
 
 def draw_seed(random_state):

@@ -91,18 +91,14 @@ def smallest_within(tolerance="one_se", *, parameter="code_size", score="score")
         raise ValueError(f"tolerance must be a number >= 0 or 'one_se', got {tolerance!r}.")
 
     def refit(cv_results):
-        names = [
-            name
-            for name in cv_results
-            if name.startswith("param_") and name.removeprefix("param_").endswith(parameter)
-        ]
+        searched = [name.removeprefix("param_") for name in cv_results if name[:6] == "param_"]
+        names = [name for name in searched if name.split("__")[-1] == parameter]
         if len(names) != 1:
-            searched = [name.removeprefix("param_") for name in cv_results if name[:6] == "param_"]
             raise ValueError(
-                f"smallest_within needs one searched parameter that ends in {parameter!r}; the "
+                f"smallest_within needs one searched parameter named {parameter!r}; the "
                 f"search is over {searched}."
             )
-        sizes = np.asarray(cv_results[names[0]].tolist(), dtype=float)
+        sizes = np.asarray(cv_results["param_" + names[0]].tolist(), dtype=float)
         means = np.asarray(cv_results[f"mean_test_{score}"])
         best = int(np.nanargmax(means))
         allowed = tolerance

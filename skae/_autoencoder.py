@@ -69,7 +69,7 @@ class Autoencoder(BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows of a training step, at most. "auto" is an eighth of the rows, between 8 and 256.
     max_epochs : int or "auto", default="auto"
-        Passes over X, at most. "auto" is 500 steps (300 for fewer than 1 000 rows), and at least 10
+        Passes over X, at most. "auto" is 500 steps (200 for fewer than 1 000 rows), and at least 10
         passes. 0 is PCA.
     early_stopping : bool, default=True
         Whether to choose the number of epochs on held-out rows (4 folds below 1 000 rows, one

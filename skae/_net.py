@@ -129,12 +129,14 @@ class AutoencoderNet(NeuralNet):
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
 
     def evaluate(self, rows):
-        """The criterion on ``rows``, with no epoch recorded."""
+        """The criterion on ``rows`` and the error of each of them, with no epoch recorded."""
         self._set_training(False)
-        steps = [
-            (self.validation_step(batch)["loss"], len(batch)) for batch in self.get_iterator(rows)
-        ]
-        return sum(loss.item() * n for loss, n in steps) / len(rows)
+        total, errors = 0.0, []
+        for batch in self.get_iterator(rows):
+            step = self.validation_step(batch)
+            total += step["loss"].item() * len(batch)
+            errors.append(self.criterion_.error(step["y_pred"], batch, self.module_))
+        return total / len(rows), torch.cat(errors).double().cpu().numpy()
 
     # -- inference ----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
 # "auto" settings, chosen on tables by their held-out error against PCA's.
 N_UPDATES = 500
-N_UPDATES_OF_FOLDS = 300
+N_UPDATES_OF_FOLDS = 200
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
 SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
@@ -225,7 +225,8 @@ def train(
     The loss is that on the held-out rows, epoch 0 counted, or without them that on the rows
     trained on. Training ends after ``max_epochs``, or when the loss has not fallen by the share
     ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C. A best epoch
-    that is not better than epoch 0 by the share ``tol`` is epoch 0.
+    that is not better than epoch 0 by the share ``tol``, and by the standard error of the
+    difference, is epoch 0.
 
     Nets with held-out rows are left as they were at the best epoch.
     """
@@ -235,8 +236,8 @@ def train(
     run = Run(cut_short=max_epochs > 0)
     if validated:
         first_states = best_states = states_of(nets)
-        losses = [net.evaluate(batch) for net, batch in zip(nets, held, strict=True)]
-        run.losses.append(np.average(losses, weights=sizes))
+        loss, first_errors = evaluate(nets, held)
+        run.losses.append(loss)
     for net in nets:
         net.notify("on_train_begin")
     bar = tqdm(total=max_epochs, desc=name, unit="epoch", disable=not verbose)
@@ -273,16 +274,31 @@ def train(
     for net in nets:
         net.notify("on_train_end")
     if validated:
-        if run.losses[run.best_epoch] > run.losses[0] * (1 - tol):
-            run.best_epoch, best_states = 0, first_states
-        for net, state in zip(nets, best_states, strict=True):
-            net.module_.load_state_dict(state)
+        restore(nets, best_states)
+        gains = first_errors - evaluate(nets, held)[1]
+        needed = max(tol * run.losses[0], gains.std() / math.sqrt(len(gains)))
+        if run.losses[0] - run.losses[run.best_epoch] <= needed:
+            run.best_epoch = 0
+            restore(nets, first_states)
     return run
 
 
 def states_of(nets):
     """Copies of the weights of the nets."""
-    return [copy.deepcopy(net.module_.state_dict()) for net in nets]
+    states = [net.module_.state_dict() for net in nets]
+    return [{name: tensor.clone() for name, tensor in state.items()} for state in states]
+
+
+def restore(nets, states):
+    """Give the nets the weights that `states_of` copied."""
+    for net, state in zip(nets, states, strict=True):
+        net.module_.load_state_dict(state)
+
+
+def evaluate(nets, held):
+    """The mean loss on the held-out rows of all nets, and the error of each of them."""
+    losses, errors = zip(*map(AutoencoderNet.evaluate, nets, held), strict=True)
+    return np.average(losses, weights=[len(batch) for batch in held]), np.concatenate(errors)
 
 
 def has_stalled(losses, patience, tol):

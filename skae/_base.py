@@ -266,7 +266,7 @@ class BaseAutoencoder(
         """X as an array that the loss can take."""
         X = check_rows(self, X, reset=reset)
         if self.loss == "binary_cross_entropy":
-            low, high = np.nanmin(X), np.nanmax(X)
+            low, high = np.nanmin(X, initial=np.inf), np.nanmax(X, initial=-np.inf)
             if low < 0 or high > 1:
                 raise ValueError(
                     f"loss='binary_cross_entropy' needs X in [0, 1], but X spans [{low:g}, "
@@ -372,15 +372,18 @@ class BaseAutoencoder(
 
     def _as_rows(self, X):
         """All rows as one `Batch` on the device, in standardised units."""
-        x = ((X - self.center_.astype(X.dtype)) / X.dtype.type(self.scale_)).astype(np.float32)
-        return Batch.of(torch.from_numpy(x).to(resolve_device(self.device)))
+        x = X - self.center_.astype(X.dtype)
+        x /= X.dtype.type(self.scale_)
+        x = torch.from_numpy(x.astype(np.float32, copy=False))
+        return Batch.of(x.to(resolve_device(self.device)))
 
     def _pca(self, rows, n_components=None):
         """The PCA of standardised rows that scikit-learn gives; missing entries at their centre."""
         n_rows, n_features = len(rows), rows.x[0].numel()
         n_used = min(n_rows, max(2 * n_features, PCA_ENTRIES // n_features))
         x = rows.x[:: n_rows // n_used][:n_used].double().cpu().numpy()
-        return PCA(n_components, random_state=self._seed).fit(x)
+        with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
+            return PCA(n_components, random_state=self._seed).fit(x)
 
     def _start(self, module, rows):
         """The module at its start: at PCA of ``rows``, if it has the shortcuts for it."""

@@ -21,9 +21,10 @@ class Batch(NamedTuple):
     @classmethod
     def of(cls, x):
         """The batch in which ``x`` rebuilds itself; NaN marks the entries that are not known."""
-        missing = x.isnan()
-        if not missing.any():
+        # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask.
+        if not x.sum().isnan():
             return cls(x, x)
+        missing = x.isnan()
         x = x.masked_fill(missing, 0.0)
         return cls(x, x, ~missing)
 

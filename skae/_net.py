@@ -106,13 +106,18 @@ class AutoencoderNet(NeuralNet):
         best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
         self.history.record(name, loss)
         self.history.record(name + "_best", loss < best)  # what skorch's Checkpoint looks for
+        if training:
+            self.history.new_batch()  # and for a last batch
         self.history.record(prefix + "_batch_count", len(sizes))
 
     def train_step(self, batch, **fit_params):
-        factor = self.lr_schedule(min(1.0, self.step_ / self.n_steps))
-        for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
-            group["lr"] = lr * factor
-        self.optimizer_.zero_grad()
+        if self.lr_schedule is not constant:  # which leaves it to skorch's callbacks
+            factor = self.lr_schedule(min(1.0, self.step_ / self.n_steps))
+            for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
+                group["lr"] = lr * factor
+        for group in self.optimizer_.param_groups:
+            for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
+                parameter.grad = None
         output = self.module_(batch.x)
         loss = self.criterion_(output, batch, self.module_)
         loss.backward()

@@ -1,6 +1,7 @@
 """From rows to a trained net: how many epochs held-out rows choose, and the training itself."""
 
 import copy
+import inspect
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ class TrainingMixin:
             if choosing and (tried.interrupted or not refitting):
                 net = nets[0]
             else:
-                torch.manual_seed(self._seed)
+                seed_all(self._seed, rows.x.device)
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", X, context)
@@ -75,7 +76,10 @@ class TrainingMixin:
         self._keep(X, net, n_epochs, held_out_scores)
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
         self.validation_loss_curve_ = tried.losses if choosing else None
-        self.best_loss_ = min(self.validation_loss_curve_ or self.loss_curve_, default=None)
+        if choosing:
+            self.best_loss_ = tried.losses[tried.best_epoch]
+        else:
+            self.best_loss_ = min(self.loss_curve_, default=None)
         if self.max_epochs != "auto" and (tried or run).cut_short:
             self._warn_cut_short()
         context.call_on_fit_task_end(estimator=self, X=X, y=X)
@@ -142,14 +146,19 @@ class TrainingMixin:
 
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
         """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
-        module = self._start(self._make_module(), rows) if net is None else net.module_
+        if net is None:
+            module = self._start(self._make_module(), rows)
+        else:
+            module = copy.deepcopy(net.module_)
         n_batches = n_batches or self._n_batches(rows)
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        settings = {"weight_decay": self.weight_decay, **(self.optimizer_params or {})}
+        settings = dict(self.optimizer_params or {})
+        if "weight_decay" in inspect.signature(optimizer).parameters:
+            settings.setdefault("weight_decay", self.weight_decay)
         if optimizer in FUSED and rows.x.device.type in ("cpu", "cuda"):
             settings.setdefault("fused", True)
         return AutoencoderNet(
-            copy.deepcopy(module),
+            module,
             self._make_objective(),
             optimizer=optimizer,
             lr=self._lr(rows),
@@ -175,7 +184,10 @@ class TrainingMixin:
         self.net_ = net
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
-        self._learn_offset(X, held_out_scores)
+        with step_threads(net, X):
+            self._learn_offset(X, held_out_scores)
+        if not math.isfinite(self.offset_):
+            raise ValueError(f"Training diverged in its last step. Lower lr (it was {net.lr:.3g}).")
 
     def _batch_size(self, rows):
         if self.batch_size != "auto":
@@ -238,8 +250,8 @@ def train(
         first_states = best_states = states_of(nets)
         loss, first_errors = evaluate(nets, held)
         run.losses.append(loss)
-    for net in nets:
-        net.notify("on_train_begin")
+    for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
+        net.notify("on_train_begin", X=train_rows, y=held_rows)
     bar = tqdm(total=max_epochs, desc=name, unit="epoch", disable=not verbose)
     try:
         with step_threads(nets[0], rows[0]):
@@ -271,8 +283,8 @@ def train(
         run.interrupted, run.cut_short = True, False
     finally:
         bar.close()
-    for net in nets:
-        net.notify("on_train_end")
+    for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
+        net.notify("on_train_end", X=train_rows, y=held_rows)
     if validated:
         restore(nets, best_states)
         gains = first_errors - evaluate(nets, held)[1]
@@ -328,12 +340,32 @@ def held_out(n_rows, validation_fraction, n_folds, seed):
     return [train_test_split(np.arange(n_rows), test_size=validation_fraction, random_state=seed)]
 
 
+def generators(device):
+    """The global generators that training on a device draws from: the CPU's, and its own."""
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return [torch.default_generator, torch.cuda.default_generators[index]]
+    if device.type == "mps":
+        return [torch.default_generator, torch.mps._get_default_mps_generator()]
+    return [torch.default_generator]
+
+
+def seed_all(seed, device):
+    """Seed them. `torch.manual_seed` would seed, and not give back, those of other devices too."""
+    for generator in generators(device):
+        generator.manual_seed(seed)
+
+
 @contextmanager
 def local_seed(seed, device):
     """Seed torch's generators for a while; afterwards they are as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    states = [(generator, generator.get_state()) for generator in generators(device)]
+    seed_all(seed, device)
+    try:
         yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
 
 
 @contextmanager

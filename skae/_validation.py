@@ -38,18 +38,18 @@ def check_rows(estimator, X, reset=False):
         array = validate_data(
             estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
         )
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        if "sparse" in str(error).lower():
+            raise TypeError(
+                f"Sparse X of type {type(X).__name__} was passed to {type(estimator).__name__}, "
+                "which takes dense rows only: give X.toarray(), or reduce it first with "
+                "TruncatedSVD."
+            ) from error
         columns = _columns_at_fault(X)
         if not columns:
             raise
-        raise ValueError(f"{error}\nColumn(s) at fault: {columns}.") from error
-    except TypeError as error:
-        if "sparse" not in str(error).lower():
-            raise
-        raise TypeError(
-            f"Sparse X of type {type(X).__name__} was passed to {type(estimator).__name__}, which "
-            "takes dense rows only: give X.toarray(), or reduce it first with TruncatedSVD."
-        ) from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}\nColumn(s) at fault: {columns}.") from error
     array = np.ascontiguousarray(array)
     missing = np.isnan(array)
     if missing.any():
@@ -84,7 +84,7 @@ def _columns_at_fault(X):
         return []
 
     def at_fault(column):
-        if np.iscomplexobj(column):
+        if np.asarray(column).dtype.kind in "cmM":
             return True
         try:
             return np.isinf(np.asarray(column, dtype=float)).any()
@@ -110,9 +110,12 @@ def center_and_scale(X):
     """The mean of each column and the root of the mean column variance, over observed entries."""
     scaler = StandardScaler().fit(X)
     scale = np.sqrt(scaler.var_.mean())
-    if not np.isfinite(scale):
+    # The module holds centre and scale in float32, and errors are squared in X's precision.
+    largest = np.nanmax(abs(X.astype(float)))
+    limit = min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1])
+    if not (np.isfinite(scale) and largest < limit):
         raise ValueError(
-            f"The variance of X is too large for float64 (largest magnitude {np.nanmax(abs(X))}): "
+            f"The values of X are too large for {X.dtype} (largest magnitude {largest:g}): "
             "divide X by a constant."
         )
     # The module holds them in float32: what training and inference subtract must be the same.
@@ -156,7 +159,7 @@ def warn(message, category):
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OUR_OWN:
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level - 1)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def draw_seed(random_state):

@@ -61,17 +61,18 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, x):
         code = self.encoder(x)
-        return Output(code, *self._reconstruct(code))
+        x, logits, _ = self._reconstruct(code)
+        return Output(code, x, logits)
 
     def _reconstruct(self, code):
         x = self.decoder(code)
         if self.output_activation == "identity":
-            return x, None
+            return x, None, None
         logits = self.units.inverse(x)
         if self.output_activation == "sigmoid":
             logits = 4 * logits - 2
         activated = OUTPUT_ACTIVATIONS[self.output_activation](logits)
-        return self.units(activated), logits
+        return self.units(activated), logits, activated
 
     @torch.no_grad()
     def start_at(self, center, axes):
@@ -93,4 +94,5 @@ class EncoderDecoder(nn.Module):
 
     def decode(self, code):
         """Rows in units of X."""
-        return self.units.inverse(self._reconstruct(code)[0])
+        x, _, activated = self._reconstruct(code)
+        return self.units.inverse(x) if activated is None else activated

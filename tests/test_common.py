@@ -1,0 +1,46 @@
+"""scikit-learn's own checks, with no exceptions, over every public estimator and some variants."""
+
+import pytest
+from discovery import ESTIMATORS
+from scipy.special import expit
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import Autoencoder
+from skae._validation import check_rows
+
+# The variants are small and train for one epoch, which is cut short and says so.
+pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=1 ended the training")
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 1}
+
+VARIANTS = [
+    {"hidden_layer_sizes": ()},
+    {"tied_weights": True},
+    {"shortcut": None},
+    {"shortcut": "linear"},
+    {"early_stopping": False},
+    {"refit": False},
+    {"code_size": 0.9},
+]
+
+
+class SquashedAutoencoder(Autoencoder):
+    """Brings the rows into [0, 1], each for itself, before anything else sees them.
+
+    The checks' data lie outside it, which binary cross-entropy refuses. A Pipeline with a scaler,
+    which is what a user would take, fails some checks of its own accord: it has no ``offset_``,
+    and fitting it changes its parameters.
+    """
+
+    def _check_rows(self, X, reset=False):
+        return expit(check_rows(self, X, reset))
+
+
+@parametrize_with_checks(
+    [
+        *(cls() for cls in ESTIMATORS),
+        *(Autoencoder(**{**SMALL, **variant}) for variant in VARIANTS),
+        SquashedAutoencoder(loss="binary_cross_entropy", **SMALL),
+    ]
+)
+def test_estimator(estimator, check):
+    check(estimator)

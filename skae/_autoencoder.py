@@ -80,7 +80,8 @@ class Autoencoder(BaseAutoencoder):
     n_iter_no_change : int, default=20
         Training ends when the loss is no lower than so many epochs before.
     tol : float, default=0.005
-        Share of the loss that counts as a change. PCA is kept if nothing beats it by this share.
+        Share of the loss that counts as a change. PCA is kept if nothing beats it by this share,
+        and by the standard error of the difference.
     refit : bool, default=True
         Whether to train anew on all rows once the number of epochs is chosen. If False, the net of
         the best epoch is kept.
@@ -118,7 +119,7 @@ class Autoencoder(BaseAutoencoder):
     validation_loss_curve_ : list of float or None
         The same on held-out rows, starting with epoch 0; None without early stopping.
     best_loss_ : float
-        Smallest loss of the validation curve, or of the training curve if there is none.
+        Held-out loss of the chosen epoch, or the smallest training loss if nothing was held out.
     offset_ : float
         ``decision_function`` is ``score_samples - offset_``.
     device_ : torch.device

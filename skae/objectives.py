@@ -44,21 +44,27 @@ def observed_mean(values, observed=None):
 
 
 class Objective(nn.Module):
-    """``mean over rows of error(row) + penalty``; a family overrides `penalty`."""
+    """``mean over rows of error(row) + penalty``; a family overrides `entries` or `penalty`."""
 
     def __init__(self, loss="squared_error"):
         super().__init__()
         self.loss = loss
 
     def forward(self, output, batch, module):
-        error = self.error(output, batch, module).mean()
+        if batch.observed is None:  # all entries count the same: one mean does for two
+            error = self.entries(output, batch, module).mean()
+        else:
+            error = self.error(output, batch, module).mean()
         penalty = self.penalty(output, batch, module)
         return error if penalty is None else error + penalty
 
+    def entries(self, output, batch, module):
+        """The loss of each entry, in standardised units."""
+        return LOSSES[self.loss][0](output, batch.target, module.units)
+
     def error(self, output, batch, module):
         """Each row's loss, the mean over its observed entries, in standardised units: (n,)."""
-        values = LOSSES[self.loss][0](output, batch.target, module.units)
-        return observed_mean(values, batch.observed)
+        return observed_mean(self.entries(output, batch, module), batch.observed)
 
     def total_error(self, output, batch, module):
         """Each row's loss in units of X, summed over its entries as if all were observed: (n,)."""

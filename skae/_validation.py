@@ -112,7 +112,7 @@ def center_and_scale(X):
     scale = np.sqrt(scaler.var_.mean())
     # The module holds centre and scale in float32, and errors are squared in X's precision.
     largest = max(float(np.nanmax(X)), -float(np.nanmin(X)))
-    limit = min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1])
+    limit = float(min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1]))
     if not (np.isfinite(scale) and largest < limit):
         raise ValueError(
             f"The values of X are too large for {X.dtype} (largest magnitude {largest:g}): "

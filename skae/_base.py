@@ -16,10 +16,9 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
+from ._architecture import ArchitectureMixin
 from ._batches import Batch
 from ._net import LR_SCHEDULES, score
 from ._outlier import ScoreOutlierMixin
@@ -28,23 +27,20 @@ from ._validation import (
     center_and_scale,
     check_codes,
     check_rows,
+    check_target,
     draw_seed,
-    instantiate,
     resolve_device,
     restore_container,
     unchanged_on_failure,
 )
-from .nn.autoencoder import OUTPUT_ACTIVATIONS, EncoderDecoder, Units, find
-from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
-from .nn.mlp import MLP, TiedMLP
-from .objectives import LOSSES, Objective
-
-# PCA, where it starts the training, is learned on so many entries of X at most.
-PCA_ENTRIES = 2**24
+from .nn.autoencoder import OUTPUT_ACTIVATIONS
+from .nn.layers import ACTIVATIONS
+from .objectives import LOSSES
 
 
 @dataclass(eq=False, repr=False)
 class BaseAutoencoder(
+    ArchitectureMixin,
     TrainingMixin,
     ScoreOutlierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -52,11 +48,9 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     BaseEstimator,
 ):
-    """What every family shares. See :class:`Autoencoder` for the parameters.
+    """What every family shares: parameters, see :class:`Autoencoder`, and methods.
 
-    A family overrides some of the hooks ``_make_encoder``, ``_make_decoder``, ``_make_module`` and
-    ``_make_objective``; they may read ``n_features_in_`` and ``code_size_``. Each hook calls
-    ``super()`` where it wraps rather than replaces, so that families cross by inheritance.
+    A family overrides some of the hooks of `ArchitectureMixin`.
     """
 
     code_size: Any = None
@@ -131,8 +125,8 @@ class BaseAutoencoder(
     @unchanged_on_failure
     @_fit_context(prefer_skip_nested_validation=True)
     @with_callbacks
-    def fit(self, X, y=None):
-        """Learn to rebuild X from codes.
+    def fit(self, X, y=None, *, target=None):
+        """Learn to rebuild X from codes, or to build a target from them.
 
         Parameters
         ----------
@@ -140,6 +134,9 @@ class BaseAutoencoder(
             The rows; NaN marks an entry that is not known.
         y : None
             Ignored.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            What the rows of X are to become (marked -> clean, grey -> colour): the decoder then
+            gives rows like these. NaN entries are left out of the error. None is X itself.
 
         Returns
         -------
@@ -147,19 +144,19 @@ class BaseAutoencoder(
         """
         continued = self.warm_start and hasattr(self, "net_")
         self._seed = draw_seed(self.random_state)
-        X = self._check_rows(X, reset=not continued)
+        X, target = self._check_pairs(X, target, reset=not continued)
         if not continued:
-            self._learn_units(X)
+            self._learn_units(X, target)
         elif isinstance(self.code_size, Integral) and self.code_size != self.code_size_:
             raise ValueError(
                 f"warm_start=True goes on with codes of {self.code_size_} numbers, but code_size="
                 f"{self.code_size}: set warm_start=False to start anew."
             )
-        return self._fit(X, self.net_ if continued else None)
+        return self._fit(X, target, self.net_ if continued else None)
 
     @unchanged_on_failure
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, *, target=None):
         """Train for one pass over X; centre, scale and PCA start are those of the first call.
 
         Parameters
@@ -168,6 +165,8 @@ class BaseAutoencoder(
             The rows of this call.
         y : None
             Ignored.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            As in `fit`.
 
         Returns
         -------
@@ -175,10 +174,10 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "net_")
         self._seed = draw_seed(self.random_state)
-        X = self._check_rows(X, reset=first)
+        X, target = self._check_pairs(X, target, reset=first)
         if first:
-            self._learn_units(X)
-        return self._partial_fit(X, None if first else copy.deepcopy(self.net_))
+            self._learn_units(X, target)
+        return self._partial_fit(X, target, None if first else copy.deepcopy(self.net_))
 
     def transform(self, X):
         """Codes of the rows of X, in X's precision.
@@ -196,7 +195,7 @@ class BaseAutoencoder(
         return self.net_.map_batches(lambda module, x: module.encode(x), X)
 
     def inverse_transform(self, X):
-        """The rows that codes stand for, in units of the rows of `fit`.
+        """The rows that codes stand for, in units of the rows of `fit` (or of its target).
 
         Parameters
         ----------
@@ -205,14 +204,32 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features), or a frame with the columns of `fit`
-            A frame if ``set_output`` asks `transform` for frames.
+        X_original : ndarray of shape (n_samples, `n_outputs_`), or a frame
+            A frame with the columns of `fit` (or of its target) if ``set_output`` asks
+            `transform` for frames.
         """
         codes = check_codes(self, X)
         rows = self.net_.map_batches(lambda module, z: module.decode(z), codes)
         return restore_container(self, rows, X)
 
-    def score_samples(self, X):
+    def reconstruct(self, X):
+        """The rows of X rebuilt, or what they become if `fit` was given a target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, `n_outputs_`), or a frame
+            As `inverse_transform` gives it.
+        """
+        rows = self._check_rows(X)
+        rows = self.net_.map_batches(lambda module, x: module.reconstruct(x), rows)
+        return restore_container(self, rows, X)
+
+    def score_samples(self, X, *, target=None):
         """Minus each row's reconstruction error; higher is more normal.
 
         Parameters
@@ -220,16 +237,18 @@ class BaseAutoencoder(
         X : array-like of shape (n_samples, n_features)
             The rows. The error of a row with missing entries is the mean over its observed
             entries, times n_features.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            What the rows should become; needed if `fit` was given one.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the loss summed over the features, in units of X (squared, for the squared
-            error).
+            Minus the loss summed over the features, in units of X or of the target (squared, for
+            the squared error).
         """
-        return self._score_samples(self._check_rows(X))
+        return self._score_samples(*self._check_pairs(X, target))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, *, target=None):
         """Mean of `score_samples`; y is ignored.
 
         Parameters
@@ -238,17 +257,20 @@ class BaseAutoencoder(
             The rows.
         y : None
             Ignored.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            As in `score_samples`.
 
         Returns
         -------
         score : float
         """
-        return float(np.mean(self.score_samples(X)))
+        return float(np.mean(self.score_samples(X, target=target)))
 
-    def _score_samples(self, X, net=None):
+    def _score_samples(self, X, target=None, net=None):
         """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""
         net = net or self.net_
-        return net.map_batches(partial(score, net.criterion_), X)
+        rows = (X,) if target is None else (X, target)
+        return net.map_batches(partial(score, net.criterion_), *rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -260,20 +282,26 @@ class BaseAutoencoder(
     def _n_features_out(self):
         return self.code_size_
 
-    # -- the hooks of a family --------------------------------------------------------------------
+    # -- what comes in, and what is learned of it before a module is made -----------------------
 
     def _check_rows(self, X, reset=False):
-        """X as an array that the loss can take."""
-        X = check_rows(self, X, reset=reset)
+        """X as an array of floats."""
+        return check_rows(self, X, reset=reset)
+
+    def _check_pairs(self, X, target=None, reset=False):
+        """X and the target, None if that is X, as arrays that the loss can take."""
+        X = self._check_rows(X, reset=reset)
+        target = check_target(self, target, X, reset=reset)
         if self.loss == "binary_cross_entropy":
-            low, high = np.nanmin(X, initial=np.inf), np.nanmax(X, initial=-np.inf)
+            name, rebuilt = ("X", X) if target is None else ("target", target)
+            low, high = np.nanmin(rebuilt, initial=np.inf), np.nanmax(rebuilt, initial=-np.inf)
             if low < 0 or high > 1:
                 raise ValueError(
-                    f"loss='binary_cross_entropy' needs X in [0, 1], but X spans [{low:g}, "
-                    f"{high:g}]: scale it (MinMaxScaler(clip=True)) or use "
+                    f"loss='binary_cross_entropy' needs {name} in [0, 1], but {name} spans "
+                    f"[{low:g}, {high:g}]: scale it (MinMaxScaler(clip=True)) or use "
                     "loss='squared_error'."
                 )
-        return X
+        return X, target
 
     def _check_parameters(self):
         """What `_parameter_constraints` cannot say."""
@@ -296,98 +324,43 @@ class BaseAutoencoder(
                 f"{self.output_activation!r}."
             )
 
-    def _hidden_layer_sizes(self):
-        sizes = self.hidden_layer_sizes
-        return [sizes] if isinstance(sizes, Integral) else list(sizes)
-
-    def _make_encoder(self, n_outputs):
-        """Module from standardised rows to codes."""
-        n_inputs = self.n_features_in_
-        sizes = [n_inputs, *self._hidden_layer_sizes(), n_outputs]
-        path = self._make_path("encoder", lambda: MLP(sizes, self.activation, self.dropout), sizes)
-        if self.shortcut is not None:
-            path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
-        if self.code_activation == "identity":
-            return path
-        return nn.Sequential(path, ACTIVATIONS[self.code_activation]())
-
-    def _make_decoder(self, encoder):
-        """Module from codes to standardised rows."""
-        sizes = [self.code_size_, *self._hidden_layer_sizes()[::-1], self.n_features_in_]
-        shape = self.activation, self.dropout
-        if self.tied_weights:
-            path = self._make_path("decoder", lambda: TiedMLP(find(encoder, MLP), *shape), sizes)
-        else:
-            path = self._make_path("decoder", lambda: MLP(sizes, *shape), sizes)
-        if self.shortcut is None:
-            return path
-        if self.tied_weights:
-            return Shortcut(path, TiedLinear(find(encoder, Shortcut).shortcut))
-        return Shortcut(path, nn.Linear(self.code_size_, self.n_features_in_))
-
-    def _make_path(self, which, make_mlp, sizes):
-        """The user's module, or an MLP; silent at the start where a shortcut stands beside it."""
-        given = getattr(self, which)
-        if given is not None:
-            module = instantiate(which, given, sizes[0], sizes[-1])
-            return module if self.shortcut is None else nn.Sequential(module, Gate())
-        if self.shortcut is None:
-            return make_mlp()
-        if len(sizes) == 2:
-            return None  # the shortcut is the linear autoencoder
-        path = make_mlp()
-        if self.tied_weights:  # a zero last layer would silence both halves, and the gradient
-            return nn.Sequential(path, Gate())
-        nn.init.zeros_(path[-1].weight)
-        nn.init.zeros_(path[-1].bias)
-        return path
-
-    def _make_module(self):
-        """The whole module."""
-        encoder = self._make_encoder(self.code_size_)
-        output = self.output_activation
-        if output == "auto":
-            output = "sigmoid" if self.loss == "binary_cross_entropy" else "identity"
-        units = Units(*(torch.tensor(t, dtype=torch.float32) for t in (self.center_, self.scale_)))
-        return EncoderDecoder(encoder, self._make_decoder(encoder), units, output)
-
-    def _make_objective(self):
-        """What training minimises."""
-        return Objective(self.loss)
-
-    # -- what is learned of X before a module is made ------------------------------------------
-
-    def _learn_units(self, X):
-        """Centre, scale and code size: what must be known of X before a module is made."""
+    def _learn_units(self, X, target=None):
+        """Centres, scales and code size: what must be known of X before a module is made."""
         self._check_parameters()
         self.center_, self.scale_ = center_and_scale(X)
+        self.target_center_, self.target_scale_ = self.center_, self.scale_
+        self.n_outputs_ = X.shape[1]
+        if target is not None:
+            self.target_center_, self.target_scale_ = center_and_scale(target, "target")
+            self.n_outputs_ = target.shape[1]
+            if self.tied_weights and self.n_outputs_ != X.shape[1]:
+                raise ValueError(
+                    f"tied_weights=True makes the decoder of the encoder for {X.shape[1]} columns, "
+                    f"but target has {self.n_outputs_}: set tied_weights=False."
+                )
         if self.code_size is None:
-            self.code_size_ = math.ceil(X.shape[1] / 4)
+            self.code_size_ = self._default_code_size(X.shape[1])
         elif isinstance(self.code_size, Integral):
             self.code_size_ = int(self.code_size)
         else:
-            shares = self._pca(self._as_rows(X)).explained_variance_ratio_
+            shares = self._linear_maps(self._as_rows(X, target)).shares
             enough = np.searchsorted(np.cumsum(shares), self.code_size)
             self.code_size_ = min(1 + int(enough), len(shares))
 
-    def _as_rows(self, X):
+    def _default_code_size(self, n_features):
+        return math.ceil(n_features / 4)
+
+    def _as_rows(self, X, target=None):
         """All rows as one `Batch` on the device, in standardised units."""
-        x = X - self.center_.astype(X.dtype)
-        x /= X.dtype.type(self.scale_)
-        x = torch.from_numpy(x.astype(np.float32, copy=False))
-        return Batch.of(x.to(resolve_device(self.device)))
+        device = resolve_device(self.device)
+        x = standardised(X, self.center_, self.scale_).to(device)
+        if target is not None:
+            target = standardised(target, self.target_center_, self.target_scale_).to(device)
+        return Batch.of(x, target)
 
-    def _pca(self, rows, n_components=None):
-        """The PCA of standardised rows that scikit-learn gives; missing entries at their centre."""
-        n_rows, n_features = len(rows), rows.x[0].numel()
-        n_used = min(n_rows, max(2 * n_features, PCA_ENTRIES // n_features))
-        x = rows.x[:: n_rows // n_used][:n_used].double().cpu().numpy()
-        with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
-            return PCA(n_components, random_state=self._seed).fit(x)
 
-    def _start(self, module, rows):
-        """The module at its start: at PCA of ``rows``, if it has the shortcuts for it."""
-        if self.shortcut == "pca":
-            pca = self._pca(rows, min(self.code_size_, len(rows), rows.x[0].numel()))
-            module.start_at(*(torch.from_numpy(a).float() for a in (pca.mean_, pca.components_)))
-        return module
+def standardised(X, center, scale):
+    """The array in units of its centre and scale, as a tensor in float32."""
+    X = X - center.astype(X.dtype)
+    X /= X.dtype.type(scale)
+    return torch.from_numpy(X.astype(np.float32, copy=False))

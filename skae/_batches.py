@@ -19,14 +19,12 @@ class Batch(NamedTuple):
     observed: torch.Tensor | None = None  # None: everywhere
 
     @classmethod
-    def of(cls, x):
-        """The batch in which ``x`` rebuilds itself; NaN marks the entries that are not known."""
-        # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask.
-        if not x.sum().isnan():
-            return cls(x, x)
-        missing = x.isnan()
-        x = x.masked_fill(missing, 0.0)
-        return cls(x, x, ~missing)
+    def of(cls, x, target=None):
+        """Rows ``x`` that are to be rebuilt as ``target``, or as themselves; NaN is not known."""
+        x, observed = filled(x)
+        if target is None:
+            return cls(x, x, observed)
+        return cls(x, *filled(target))
 
     def __len__(self):
         return len(self.x)
@@ -41,6 +39,15 @@ class Batch(NamedTuple):
         x = function(self.x)
         target = x if self.target is self.x else function(self.target)
         return Batch(x, target, None if self.observed is None else function(self.observed))
+
+
+def filled(x):
+    """``x`` with 0 for NaN, and where it was known; None if everywhere."""
+    # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask.
+    if not x.sum().isnan():
+        return x, None
+    missing = x.isnan()
+    return x.masked_fill(missing, 0.0), ~missing
 
 
 class Batches:

@@ -111,8 +111,9 @@ class AutoencoderNet(NeuralNet):
         self.history.record(prefix + "_batch_count", len(sizes))
 
     def train_step(self, batch, **fit_params):
+        self.module_.progress = min(1.0, self.step_ / self.n_steps)
         if self.lr_schedule is not constant:  # which leaves it to skorch's callbacks
-            factor = self.lr_schedule(min(1.0, self.step_ / self.n_steps))
+            factor = self.lr_schedule(self.module_.progress)
             for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
                 group["lr"] = lr * factor
         for group in self.optimizer_.param_groups:
@@ -145,21 +146,25 @@ class AutoencoderNet(NeuralNet):
 
     # -- inference ----------------------------------------------------------------------------
 
-    def map_batches(self, function, X):
-        """``function(module, x)`` over slices of the array ``X``, in X's precision.
+    def map_batches(self, function, *arrays):
+        """``function(module, x, ...)`` of the rows of arrays, in their precision."""
+        parts = list(self.map_slices(function, *arrays))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def map_slices(self, function, *arrays):
+        """What `map_batches` joins, slice by slice.
 
         float64 rows are evaluated in float64, where products differ by 1e-16 with the number of
         rows rather than by 1e-7: a row's code does not depend on its neighbours in the call.
         """
-        module = self._module_in(X.dtype)
-        X = as_tensor(X)
+        module = self._module_in(arrays[0].dtype)
         device = module.units.center.device
-        with torch.inference_mode():
-            parts = [
-                function(module, x.to(device)).cpu().numpy()
-                for x in X.tensor_split(n_inference_steps(X))
-            ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        arrays = [as_tensor(array) for array in arrays]
+        n_steps = n_inference_steps(arrays[0])
+        for rows in zip(*(array.tensor_split(n_steps) for array in arrays), strict=True):
+            with torch.inference_mode():
+                part = function(module, *(tensor.to(device) for tensor in rows)).cpu().numpy()
+            yield part
 
     def _module_in(self, dtype):
         module = self.module_
@@ -183,9 +188,9 @@ class AutoencoderNet(NeuralNet):
         return state
 
 
-def score(objective, module, x):
-    """Minus the total error of each row of ``x``, in units of X."""
-    batch = Batch.of(module.units(x))
+def score(objective, module, x, target=None):
+    """Minus the total error of each row of ``x``, in units of the target."""
+    batch = Batch.of(module.units(x), None if target is None else module.target_units(target))
     return -objective.total_error(module(batch.x), batch, module)
 
 

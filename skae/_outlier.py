@@ -16,7 +16,7 @@ class ScoreOutlierMixin(OutlierMixin):
     validate, and calls `_learn_offset` at the end of `fit`.
     """
 
-    def _learn_offset(self, X, held_out_scores=None):
+    def _learn_offset(self, X, target=None, held_out_scores=None):
         """The threshold for outliers.
 
         A number for ``contamination`` is the share of the training rows below it, as everywhere
@@ -25,11 +25,11 @@ class ScoreOutlierMixin(OutlierMixin):
         """
         share, scores = self.contamination, held_out_scores
         if share == "auto":
-            share, X = AUTO_SHARE, X[:: max(1, len(X) // ENOUGH_ROWS)]
+            share, step = AUTO_SHARE, max(1, len(X) // ENOUGH_ROWS)
         else:
-            scores = None
+            scores, step = None, 1
         if scores is None:
-            scores = self._score_samples(X)
+            scores = self._score_samples(X[::step], None if target is None else target[::step])
         self.offset_ = float(np.percentile(scores, 100 * share))
 
     def decision_function(self, X):

@@ -46,23 +46,24 @@ MULTIPLICATIONS_PER_THREAD = 2**25
 class TrainingMixin:
     """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
 
-    def _fit(self, X, net=None):
+    def _fit(self, X, target=None, net=None):
         """Choose the number of epochs, train for it, and keep what was learned.
 
         ``net`` is the net to go on from, if any.
         """
-        rows = self._as_rows(X)
+        rows = self._as_rows(X, target)
         choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
-        # The target of an autoencoder is X: scikit-learn's monitors score only where they see one.
+        # scikit-learn's monitors score only where they see a y.
+        data = {"X": X, "y": X if target is None else target}
         context = self._init_callback_context(max_subtasks=choosing + refitting)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
+        context.call_on_fit_task_begin(estimator=self, **data)
         max_epochs = n_epochs = self._max_epochs(rows)
         tried = run = held_out_scores = None
         with local_seed(self._seed, rows.x.device):
             if choosing:
                 tried, nets, held_out_scores = self._choose_epochs(
-                    X, rows, max_epochs, net, context
+                    data, rows, max_epochs, net, context
                 )
                 n_epochs = tried.best_epoch
             if choosing and (tried.interrupted or not refitting):
@@ -71,9 +72,9 @@ class TrainingMixin:
                 seed_all(self._seed, rows.x.device)
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
                 patience = math.inf if choosing else self.n_iter_no_change
-                run = self._train([net], [rows], None, n_epochs, patience, "fit", X, context)
+                run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
                 n_epochs = len(run.losses)
-        self._keep(X, net, n_epochs, held_out_scores)
+        self._keep(X, target, net, n_epochs, held_out_scores)
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
         self.validation_loss_curve_ = tried.losses if choosing else None
         if choosing:
@@ -82,23 +83,23 @@ class TrainingMixin:
             self.best_loss_ = min(self.loss_curve_, default=None)
         if self.max_epochs != "auto" and (tried or run).cut_short:
             self._warn_cut_short()
-        context.call_on_fit_task_end(estimator=self, X=X, y=X)
+        context.call_on_fit_task_end(estimator=self, **data)
         return self
 
-    def _partial_fit(self, X, net=None):
+    def _partial_fit(self, X, target=None, net=None):
         """One pass over X, at a constant learning rate."""
-        rows = self._as_rows(X)
+        rows = self._as_rows(X, target)
         with local_seed(self._seed, rows.x.device):
             net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
             train([net], [rows], max_epochs=1)
-        self._keep(X, net, len(net.history))
+        self._keep(X, target, net, len(net.history))
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history]
         self.validation_loss_curve_ = None
         self.best_loss_ = min(self.loss_curve_)
         return self
 
-    def _choose_epochs(self, X, rows, max_epochs, net, context):
+    def _choose_epochs(self, data, rows, max_epochs, net, context):
         """Train on some of the rows and watch the others.
 
         Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
@@ -106,28 +107,35 @@ class TrainingMixin:
         """
         n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
         splits = list(held_out(len(rows), self.validation_fraction, n_folds, self._seed))
-        kept, held = zip(*([rows.take(index) for index in split] for split in splits), strict=True)
+        kept = [rows.take(index) for index, _ in splits]
+        held = [self._hold_out(rows.take(index)) for _, index in splits]
         callbacks = None if self.refit else self.callbacks
         n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
         name, patience = "choose n_iter_", self.n_iter_no_change
-        run = self._train(nets, kept, held, max_epochs, patience, name, X, context)
+        run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
+        X, target = data["X"], None if data["y"] is data["X"] else data["y"]
         scores = [
-            self._score_samples(X[index], net) for net, (_, index) in zip(nets, splits, strict=True)
+            self._score_samples(X[index], None if target is None else target[index], net)
+            for net, (_, index) in zip(nets, splits, strict=True)
         ]
         return run, nets, np.concatenate(scores)
 
-    def _train(self, nets, rows, held, max_epochs, patience, name, X, context):
+    def _hold_out(self, rows):
+        """The rows that held-out rows are to be judged by."""
+        return rows
+
+    def _train(self, nets, rows, held, max_epochs, patience, name, data, context):
         """`train`, watched by scikit-learn's callbacks."""
         context = context.subcontext(task_name=name, max_subtasks=max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
+        context.call_on_fit_task_begin(estimator=self, **data)
 
         def watch(nets):
             epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, X=X, y=X)
+            epoch.call_on_fit_task_begin(estimator=self, **data)
             so_far = {"net_": nets[0]}
             return epoch.call_on_fit_task_end(
-                estimator=self, X=X, y=X, reconstruction_attributes=so_far
+                estimator=self, reconstruction_attributes=so_far, **data
             )
 
         run = train(
@@ -141,7 +149,7 @@ class TrainingMixin:
             verbose=self.verbose,
             name=name,
         )
-        context.call_on_fit_task_end(estimator=self, X=X, y=X)
+        context.call_on_fit_task_end(estimator=self, **data)
         return run
 
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
@@ -179,13 +187,13 @@ class TrainingMixin:
             shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
         return [("*shortcut.*", shortcut), ("*.gate", {"weight_decay": 0.0})]
 
-    def _keep(self, X, net, n_iter, held_out_scores=None):
+    def _keep(self, X, target, net, n_iter, held_out_scores=None):
         """The fitted attributes of a trained net."""
         self.net_ = net
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
         with step_threads(net, X):
-            self._learn_offset(X, held_out_scores)
+            self._learn_offset(X, target, held_out_scores)
         if not math.isfinite(self.offset_):
             raise ValueError(f"Training diverged in its last step. Lower lr (it was {net.lr:.3g}).")
 

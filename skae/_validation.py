@@ -11,7 +11,12 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _get_container_adapter
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _get_feature_names,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 FLOATS = (np.float64, np.float32)
 OUR_OWN = ("skae", "sklearn", "contextlib")
@@ -94,6 +99,52 @@ def _columns_at_fault(X):
     return [name for name, column in columns if at_fault(column)]
 
 
+def check_target(estimator, target, X, reset=False):
+    """The target of paired training as an array in the precision of X; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        For a target with other rows or columns than it should have, with infinite values, or, in
+        `fit`, with a column without a single observed entry; if there is one and should be none,
+        or the other way round.
+    """
+    if not reset:
+        if estimator._paired and target is None:
+            raise ValueError(
+                f"{type(estimator).__name__} was fitted with a target, so rows of X are judged by "
+                "what they should become: give target=."
+            )
+        if target is not None and not estimator._paired:
+            raise ValueError(
+                f"{type(estimator).__name__} was fitted without a target, to rebuild X: leave "
+                "target= out, or fit anew with a target."
+            )
+    names = None if target is None else _get_feature_names(target)
+    if reset:
+        estimator._paired, estimator._target_names = target is not None, names
+    if target is None:
+        return None
+    target = check_array(
+        target, dtype=X.dtype, ensure_all_finite="allow-nan", input_name="target", order="C"
+    )
+    if len(target) != len(X):
+        raise ValueError(f"target has {len(target)} rows, but X has {len(X)}: give one for each.")
+    if not reset and target.shape[1] != estimator.n_outputs_:
+        raise ValueError(
+            f"target has {target.shape[1]} columns, but {type(estimator).__name__} was fitted with "
+            f"n_outputs_={estimator.n_outputs_}."
+        )
+    empty = np.flatnonzero(np.isnan(target).all(axis=0))
+    if reset and len(empty):
+        empty = empty if names is None else names[empty]
+        raise ValueError(
+            f"target has no observed entry in column(s) {empty.tolist()}, so nothing can be "
+            "learned of them: drop them."
+        )
+    return target
+
+
 def check_codes(estimator, codes):
     """Codes as an array of floats; their number must be the one learned in `fit`."""
     check_is_fitted(estimator)
@@ -106,7 +157,7 @@ def check_codes(estimator, codes):
     return codes
 
 
-def center_and_scale(X):
+def center_and_scale(X, name="X"):
     """The mean of each column and the root of the mean column variance, over observed entries."""
     scaler = StandardScaler().fit(X)
     scale = np.sqrt(scaler.var_.mean())
@@ -115,8 +166,8 @@ def center_and_scale(X):
     limit = float(min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1]))
     if not (np.isfinite(scale) and largest < limit):
         raise ValueError(
-            f"The values of X are too large for {X.dtype} (largest magnitude {largest:g}): "
-            "divide X by a constant."
+            f"The values of {name} are too large for {X.dtype} (largest magnitude {largest:g}): "
+            f"divide {name} by a constant."
         )
     # The module holds them in float32: what training and inference subtract must be the same.
     center, scale = scaler.mean_.astype(np.float32).astype(float), float(np.float32(scale))
@@ -130,6 +181,8 @@ def restore_container(estimator, X, codes):
     if adapter is None:
         return X
     names = getattr(estimator, "feature_names_in_", None)
+    if estimator._paired:
+        names = estimator._target_names
     if names is None:
         names = np.array([f"x{i}" for i in range(X.shape[1])], dtype=object)
     return adapter.create_container(X, codes, columns=names)

@@ -60,16 +60,16 @@ class Objective(nn.Module):
 
     def entries(self, output, batch, module):
         """The loss of each entry, in standardised units."""
-        return LOSSES[self.loss][0](output, batch.target, module.units)
+        return LOSSES[self.loss][0](output, batch.target, module.target_units)
 
     def error(self, output, batch, module):
         """Each row's loss, the mean over its observed entries, in standardised units: (n,)."""
         return observed_mean(self.entries(output, batch, module), batch.observed)
 
     def total_error(self, output, batch, module):
-        """Each row's loss in units of X, summed over its entries as if all were observed: (n,)."""
+        """Each row's loss in units of the target, summed as if all entries were observed: (n,)."""
         n_entries = batch.target[0].numel()
-        unit = module.units.scale ** LOSSES[self.loss][1]
+        unit = module.target_units.scale ** LOSSES[self.loss][1]
         return self.error(output, batch, module) * unit * n_entries
 
     def penalty(self, output, batch, module):

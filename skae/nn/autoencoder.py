@@ -50,13 +50,19 @@ class Units(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """``decoder(encoder(x))`` on standardised rows; `encode` and `decode` speak the units of X."""
+    """``decoder(encoder(x))`` on standardised rows; `encode` and `decode` speak the users' units.
 
-    def __init__(self, encoder, decoder, units, output_activation="identity"):
+    Rows are rebuilt in ``target_units``: those of X, unless X is to be rebuilt as something else.
+    """
+
+    progress = 1.0  # the share of training that is done, for what changes by and by
+
+    def __init__(self, encoder, decoder, units, target_units=None, output_activation="identity"):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.units = units
+        self.target_units = target_units or units
         self.output_activation = output_activation
 
     def forward(self, x):
@@ -68,31 +74,34 @@ class EncoderDecoder(nn.Module):
         x = self.decoder(code)
         if self.output_activation == "identity":
             return x, None, None
-        logits = self.units.inverse(x)
+        logits = self.target_units.inverse(x)
         if self.output_activation == "sigmoid":
             logits = 4 * logits - 2
         activated = OUTPUT_ACTIVATIONS[self.output_activation](logits)
-        return self.units(activated), logits, activated
+        return self.target_units(activated), logits, activated
 
     @torch.no_grad()
-    def start_at(self, center, axes):
-        """Start at the projection on the orthonormal rows of ``axes`` through ``center``.
+    def start_at(self, encoder, decoder):
+        """Start at the linear maps ``encoder`` and ``decoder``, pairs of a weight and a bias.
 
-        Only the shortcuts are written; their gates are zero, so that this is the whole net. Codes
-        beyond the number of axes start at zero.
+        Only the shortcuts are written; the paths beside them are silent, so that this is the whole
+        net. Codes beyond those that the maps have start at zero.
         """
-        encoder, decoder = (find(half, Shortcut).shortcut for half in (self.encoder, self.decoder))
-        n = len(axes)
-        encoder.weight.zero_()[:n].copy_(axes)
-        encoder.bias.zero_()[:n].copy_(-axes @ center)
-        decoder.weight.zero_()[:, :n].copy_(axes.T)
-        decoder.bias.copy_(center)
+        halves = zip((self.encoder, self.decoder), (encoder, decoder), strict=True)
+        for half, (weight, bias) in halves:
+            linear = find(half, Shortcut).shortcut
+            linear.weight.zero_()[: weight.shape[0], : weight.shape[1]].copy_(weight)
+            linear.bias.zero_()[: len(bias)].copy_(bias)
 
     def encode(self, x):
         """Codes of rows in units of X; a missing entry counts as its column's centre."""
         return self.encoder(self.units(x).nan_to_num_(nan=0.0))
 
+    def reconstruct(self, x):
+        """``decode(encode(x))``."""
+        return self.decode(self.encode(x))
+
     def decode(self, code):
-        """Rows in units of X."""
+        """Rows in units of the target."""
         x, _, activated = self._reconstruct(code)
-        return self.units.inverse(x) if activated is None else activated
+        return self.target_units.inverse(x) if activated is None else activated

@@ -1,0 +1,144 @@
+"""The hooks of a family: from parameters to modules, and the linear maps that they start at."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import RidgeCV
+from torch import nn
+
+from ._validation import instantiate
+from .nn.autoencoder import EncoderDecoder, Units, find
+from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
+from .nn.mlp import MLP, TiedMLP
+from .objectives import Objective
+
+# The linear maps that training starts at are learned on so many entries of X at most.
+START_ENTRIES = 2**24
+# Of the ridge regression from X to a target, in units of the mean variance of a column.
+PENALTIES = np.logspace(-4, 3, 15)
+
+
+class LinearMaps(NamedTuple):
+    """The best linear encoder and decoder, and the share of the variance by number in the code."""
+
+    encoder: tuple  # weight, bias
+    decoder: tuple
+    shares: np.ndarray
+
+
+class ArchitectureMixin:
+    """Makes the modules. It has the parameters of `BaseAutoencoder`.
+
+    A family overrides some of the hooks ``_make_encoder``, ``_make_decoder``, ``_make_module`` and
+    ``_make_objective``; they may read ``n_features_in_``, ``n_outputs_`` and ``code_size_``. Each
+    calls ``super()`` where it wraps rather than replaces, so that families cross by inheritance.
+    """
+
+    def _make_encoder(self, n_outputs):
+        """Module from standardised rows to codes."""
+        n_inputs = self.n_features_in_
+        sizes = [n_inputs, *self._hidden_layer_sizes(), n_outputs]
+        path = self._make_path("encoder", lambda: MLP(sizes, self.activation, self.dropout), sizes)
+        if self.shortcut is not None:
+            path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
+        if self.code_activation == "identity":
+            return path
+        return nn.Sequential(path, ACTIVATIONS[self.code_activation]())
+
+    def _make_decoder(self, encoder):
+        """Module from codes to standardised rows, of X or of the target."""
+        sizes = [self.code_size_, *self._hidden_layer_sizes()[::-1], self.n_outputs_]
+        shape = self.activation, self.dropout
+        if self.tied_weights:
+            path = self._make_path("decoder", lambda: TiedMLP(find(encoder, MLP), *shape), sizes)
+        else:
+            path = self._make_path("decoder", lambda: MLP(sizes, *shape), sizes)
+        if self.shortcut is None:
+            return path
+        if self.tied_weights:
+            return Shortcut(path, TiedLinear(find(encoder, Shortcut).shortcut))
+        return Shortcut(path, nn.Linear(self.code_size_, self.n_outputs_))
+
+    def _make_path(self, which, make_mlp, sizes):
+        """The user's module, or an MLP; silent at the start where a shortcut stands beside it."""
+        given = getattr(self, which)
+        if given is not None:
+            module = instantiate(which, given, sizes[0], sizes[-1])
+            return module if self.shortcut is None else nn.Sequential(module, Gate())
+        if self.shortcut is None:
+            return make_mlp()
+        if len(sizes) == 2:
+            return None  # the shortcut is the linear autoencoder
+        path = make_mlp()
+        if self.tied_weights:  # a zero last layer would silence both halves, and the gradient
+            return nn.Sequential(path, Gate())
+        nn.init.zeros_(path[-1].weight)
+        nn.init.zeros_(path[-1].bias)
+        return path
+
+    def _make_module(self):
+        """The whole module."""
+        encoder = self._make_encoder(self.code_size_)
+        output = self.output_activation
+        if output == "auto":
+            output = "sigmoid" if self.loss == "binary_cross_entropy" else "identity"
+        units = as_units(self.center_, self.scale_)
+        target_units = None
+        if self._paired:
+            target_units = as_units(self.target_center_, self.target_scale_)
+        return self._join(encoder, self._make_decoder(encoder), units, target_units, output)
+
+    def _join(self, *parts):
+        """The module of an encoder, a decoder, units, target units and an output activation."""
+        return EncoderDecoder(*parts)
+
+    def _make_objective(self):
+        """What training minimises."""
+        return Objective(self.loss)
+
+    def _start(self, module, rows):
+        """The module at its start: at the best linear maps, if it has the shortcuts for them."""
+        if self.shortcut == "pca":
+            maps = self._linear_maps(rows, self.code_size_)
+            module.start_at(*([torch.from_numpy(a).float() for a in part] for part in maps[:2]))
+        return module
+
+    def _linear_maps(self, rows, n_components=None):
+        """PCA of standardised rows as scikit-learn gives it; missing entries at their centre.
+
+        With a target of another kind it is the reduced-rank regression on the target (Izenman,
+        1975), ridge-penalised: PCA of what a linear model predicts, which is PCA where the target
+        is X. Tied weights cannot hold it and start at PCA.
+        """
+        n_rows, n_features = len(rows), rows.x[0].numel()
+        n_used = min(n_rows, max(2 * n_features, START_ENTRIES // n_features))
+        take = slice(None, n_used * (n_rows // n_used), n_rows // n_used)
+        x = rows.x[take].flatten(1).double().cpu().numpy()
+        regression = None
+        predicted = x
+        if rows.target is not rows.x and not self.tied_weights:
+            target = rows.target[take].flatten(1).double().cpu().numpy()
+            regression = RidgeCV(PENALTIES * len(x)).fit(x, target)
+            predicted = regression.predict(x)
+        if n_components is not None:
+            n_components = min(n_components, *predicted.shape)
+        with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
+            pca = PCA(n_components, random_state=self._seed).fit(predicted)
+        axes, center = pca.components_, pca.mean_
+        if regression is None:
+            encoder = axes, -axes @ center
+        else:
+            encoder = axes @ regression.coef_, axes @ (regression.intercept_ - center)
+        return LinearMaps(encoder, (axes.T, center), pca.explained_variance_ratio_)
+
+    def _hidden_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
+
+def as_units(center, scale):
+    """Centre and scale as buffers in float32."""
+    return Units(*(torch.tensor(t, dtype=torch.float32) for t in (center, scale)))

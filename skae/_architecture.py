@@ -44,9 +44,8 @@ class ArchitectureMixin:
         path = self._make_path("encoder", lambda: MLP(sizes, self.activation, self.dropout), sizes)
         if self.shortcut is not None:
             path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
-        if self.code_activation == "identity":
-            return path
-        return nn.Sequential(path, ACTIVATIONS[self.code_activation]())
+        activation = self._code_activation()
+        return path if activation == "identity" else nn.Sequential(path, ACTIVATIONS[activation]())
 
     def _make_decoder(self, encoder):
         """Module from codes to standardised rows, of X or of the target."""
@@ -133,6 +132,9 @@ class ArchitectureMixin:
         else:
             encoder = axes @ regression.coef_, axes @ (regression.intercept_ - center)
         return LinearMaps(encoder, (axes.T, center), pca.explained_variance_ratio_)
+
+    def _code_activation(self):
+        return self.code_activation
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes

@@ -1,11 +1,8 @@
 """The plain, deep and linear autoencoder."""
 
-from dataclasses import dataclass
-
 from ._base import BaseAutoencoder
 
 
-@dataclass(eq=False, repr=False)
 class Autoencoder(BaseAutoencoder):
     r"""Nonlinear PCA: learns codes from which the rows of X can be rebuilt.
 
@@ -70,7 +67,7 @@ class Autoencoder(BaseAutoencoder):
         Rows of a training step, at most. "auto" is an eighth of the rows, between 8 and 256.
     max_epochs : int or "auto", default="auto"
         Passes over X, at most. "auto" is 500 steps (200 for fewer than 1 000 rows), and at least 10
-        passes. 0 is PCA.
+        passes; three times as many steps if ``shortcut`` is not "pca". 0 is PCA.
     early_stopping : bool, default=True
         Whether to choose the number of epochs on held-out rows (4 folds below 1 000 rows, one
         random split above). If False, training ends after ``max_epochs`` or when the training loss

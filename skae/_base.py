@@ -5,7 +5,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, dataclass_transform
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
 
 from ._architecture import ArchitectureMixin
 from ._batches import Batch
@@ -38,6 +39,7 @@ from .nn.layers import ACTIVATIONS
 from .objectives import LOSSES
 
 
+@dataclass_transform(kw_only_default=True)
 @dataclass(eq=False, repr=False)
 class BaseAutoencoder(
     ArchitectureMixin,
@@ -50,7 +52,9 @@ class BaseAutoencoder(
 ):
     """What every family shares: parameters, see :class:`Autoencoder`, and methods.
 
-    A family overrides some of the hooks of `ArchitectureMixin`.
+    A family overrides some of the hooks of `ArchitectureMixin`. Its annotated attributes become
+    keyword parameters, and its ``_parameter_constraints`` join those of its bases: a class that
+    inherits from two families has the parameters of both.
     """
 
     code_size: Any = None
@@ -119,6 +123,12 @@ class BaseAutoencoder(
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        dataclass(cls, eq=False, repr=False, kw_only=True)
+        own = [vars(base).get("_parameter_constraints", {}) for base in reversed(cls.__mro__)]
+        cls._parameter_constraints = {name: kinds for table in own for name, kinds in table.items()}
 
     # -- the scikit-learn methods ---------------------------------------------------------------
 
@@ -248,7 +258,7 @@ class BaseAutoencoder(
         """
         return self._score_samples(*self._check_pairs(X, target))
 
-    def score(self, X, y=None, *, target=None):
+    def score(self, X, y=None, sample_weight=None, *, target=None):
         """Mean of `score_samples`; y is ignored.
 
         Parameters
@@ -257,6 +267,8 @@ class BaseAutoencoder(
             The rows.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
         target : array-like of shape (n_samples, n_outputs), default=None
             As in `score_samples`.
 
@@ -264,7 +276,10 @@ class BaseAutoencoder(
         -------
         score : float
         """
-        return float(np.mean(self.score_samples(X, target=target)))
+        scores = self.score_samples(X, target=target)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores, dtype=scores.dtype)
+        return float(np.average(scores, weights=sample_weight))
 
     def _score_samples(self, X, target=None, net=None):
         """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""

@@ -26,6 +26,7 @@ FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 # "auto" settings, chosen on tables by their held-out error against PCA's.
 N_UPDATES = 500
 N_UPDATES_OF_FOLDS = 200
+FROM_SCRATCH = 3  # times as many for a net that does not start at PCA
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
 SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
@@ -209,6 +210,8 @@ class TrainingMixin:
         if self.max_epochs != "auto":
             return self.max_epochs
         n_updates = N_UPDATES if len(rows) >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
+        if self.shortcut != "pca":
+            n_updates *= FROM_SCRATCH
         return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
 
     def _lr(self, rows):

@@ -7,6 +7,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -44,7 +45,7 @@ def check_rows(estimator, X, reset=False):
             estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
         )
     except (TypeError, ValueError) as error:
-        if "sparse" in str(error).lower():
+        if sp.issparse(X):
             raise TypeError(
                 f"Sparse X of type {type(X).__name__} was passed to {type(estimator).__name__}, "
                 "which takes dense rows only: give X.toarray(), or reduce it first with "
@@ -148,7 +149,8 @@ def check_target(estimator, target, X, reset=False):
 def check_codes(estimator, codes):
     """Codes as an array of floats; their number must be the one learned in `fit`."""
     check_is_fitted(estimator)
-    codes = np.ascontiguousarray(check_array(codes, dtype=FLOATS))
+    codes = check_array(codes, dtype=FLOATS, accept_sparse="csr")
+    codes = np.ascontiguousarray(codes.toarray() if sp.issparse(codes) else codes)
     if codes.shape[1] != estimator.code_size_:
         raise ValueError(
             f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "

@@ -445,7 +445,11 @@ def test_score_is_the_mean_of_the_scores(cls, fitted, X):
     estimator = fitted(cls)
     score = estimator.score(X, np.zeros(len(X)))
     assert isinstance(score, float)
-    assert score == pytest.approx(estimator.score_samples(X).mean(), rel=1e-12)
+    scores = estimator.score_samples(X)
+    assert score == pytest.approx(scores.mean(), rel=1e-12)
+    weights = np.arange(len(X))
+    weighted = estimator.score(X, sample_weight=weights)
+    assert weighted == pytest.approx(weights @ scores / weights.sum(), rel=1e-12)
 
 
 @over(DETECTORS)

@@ -19,6 +19,8 @@ ROOMS = [
     "nn.layers",
     "nn.mlp",
     "nn.autoencoder",
+    "nn.jacobian",
+    "nn.top_k",
     "nn",
     "objectives",
     "_batches",
@@ -30,6 +32,7 @@ ROOMS = [
     "_outlier",
     "_generative",
     "_base",
+    "_sparse_codes",
 ]
 TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]
 # The files of the public estimators. They may import all rooms, and each other but for circles.

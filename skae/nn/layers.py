@@ -68,3 +68,91 @@ class Shortcut(nn.Module):
         if path.shape[-1] == n:
             return linear + path
         return torch.cat([linear + path[..., :n], path[..., n:]], dim=-1)
+
+
+class Noise(nn.Module):
+    """Corrupts standardised rows while training; at level 0 it draws no random number."""
+
+    def __init__(self, level):
+        super().__init__()
+        self.level = level
+        self.corrupted = None
+
+    def learn(self, x):
+        """Take from rows what the corruption needs to know of the columns."""
+
+    def forward(self, x):
+        if not self.training or self.level == 0:
+            return x
+        noisy = self.corrupt(x)
+        self.corrupted = noisy != x
+        return noisy
+
+    def train(self, mode=True):
+        self.corrupted = None
+        return super().train(mode)
+
+    def chosen(self, x):
+        """The share ``level`` of the entries, at random."""
+        return torch.rand_like(x) < self.level
+
+
+class GaussianNoise(Noise):
+    """``x + level * N(0, 1)``."""
+
+    def corrupt(self, x):
+        return torch.addcmul(x, torch.randn_like(x), x.new_tensor(self.level))
+
+
+class MaskingNoise(Noise):
+    """0, the centre of the column, for the share ``level`` of the entries: as if missing."""
+
+    def corrupt(self, x):
+        return x.masked_fill(self.chosen(x), 0.0)
+
+
+class SaltAndPepperNoise(Noise):
+    """The column's smallest or largest value for the share ``level`` of the entries."""
+
+    def learn(self, x):
+        self.register_buffer("low", x.amin(0))
+        self.register_buffer("high", x.amax(0))
+
+    def corrupt(self, x):
+        draw = torch.rand_like(x)
+        noisy = torch.where(draw < self.level / 2, self.low, x)
+        return torch.where(draw > 1 - self.level / 2, self.high, noisy)
+
+
+class SwapNoise(Noise):
+    """Another row's value of the same column for the share ``level`` of the entries."""
+
+    def corrupt(self, x):
+        flat = x.flatten(1)
+        others = torch.randint(len(x), flat.shape, device=x.device)
+        return torch.where(self.chosen(x), flat.gather(0, others).view_as(x), x)
+
+
+class CustomNoise(Noise):
+    """A user's corruption."""
+
+    def __init__(self, function):
+        super().__init__(level=None)
+        self.function = function
+
+    def corrupt(self, x):
+        noisy = self.function(x.clone())
+        if not (isinstance(noisy, torch.Tensor) and noisy.shape == x.shape):
+            raise TypeError(
+                f"noise must map a tensor of shape {tuple(x.shape)} to one of the same shape, but "
+                f"gave {getattr(noisy, 'shape', type(noisy).__name__)}."
+            )
+        return noisy
+
+
+NOISES = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}

@@ -20,7 +20,7 @@ class TiedMLP(nn.Sequential):
     """The mirror image of ``mlp``, whose weights it shares, transposed; the biases are its own."""
 
     def __init__(self, mlp, activation="silu", dropout=0.0):
-        linears = [TiedLinear(layer) for layer in reversed(mlp) if isinstance(layer, nn.Linear)]
+        linears = [TiedLinear(layer) for layer in reversed(mlp) if hasattr(layer, "weight")]
         super().__init__(*_layers(linears, activation, dropout))
 
 

@@ -126,9 +126,23 @@ class BaseAutoencoder(
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        bases = cls.__mro__[:0:-1]
+        # Where classes cross, defaults follow the order of attributes; a dataclass would take all
+        # of the first base's, be they its own or inherited.
+        fields = {}
+        for base in bases:
+            fields.update(getattr(base, "__dataclass_fields__", {}))
+        crossed = {
+            name: field.type
+            for name, field in fields.items()
+            if name != "code_size" and getattr(cls, name) is not field.default
+        }
+        cls.__annotations__ = {**crossed, **vars(cls).get("__annotations__", {})}
         dataclass(cls, eq=False, repr=False, kw_only=True)
-        own = [vars(base).get("_parameter_constraints", {}) for base in reversed(cls.__mro__)]
-        cls._parameter_constraints = {name: kinds for table in own for name, kinds in table.items()}
+        cls._own_constraints = vars(cls).get("_parameter_constraints", {})
+        cls._parameter_constraints = dict(BaseAutoencoder._parameter_constraints)
+        for base in (*bases, cls):
+            cls._parameter_constraints.update(vars(base).get("_own_constraints", {}))
 
     # -- the scikit-learn methods ---------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """The denoising autoencoder."""
 
-import copy
 from numbers import Real
 from typing import Any
 
@@ -12,22 +11,24 @@ from ._base import BaseAutoencoder
 from ._batches import Batch
 from .nn.autoencoder import find
 from .nn.layers import NOISES, CustomNoise, Noise
-from .objectives import Objective
+from .objectives import Extended
 
 
-class EmphaticObjective(Objective):
+class EmphaticObjective(Extended):
     """``alpha`` times the loss of corrupted entries plus ``beta`` times that of the others."""
 
-    def __init__(self, loss, alpha, beta):
-        super().__init__(loss)
+    def __init__(self, objective, alpha, beta):
+        super().__init__(objective)
         self.alpha = alpha
         self.beta = beta
 
     def entries(self, output, batch, module):
         values = super().entries(output, batch, module)
         corrupted = find(module.encoder, Noise).corrupted
-        if corrupted is None:  # not in training
-            return values
+        if corrupted is None:  # not in training: held-out rows were corrupted before
+            corrupted = batch.x != batch.target
+            if module.target_units is not module.units or not corrupted.any():
+                return values
         return values * (self.beta + (self.alpha - self.beta) * corrupted)
 
 
@@ -53,7 +54,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         of them: "masking" to their column's mean (as a missing entry), "salt_and_pepper" to
         their column's smallest or largest value, "swap" to the value of another row of the batch,
         which suits tables. A callable or ``torch.nn.Module`` maps a tensor of standardised rows to
-        its corrupted copy, drawing from torch's global generator, which `fit` seeds and restores.
+        its corrupted copy, drawing from torch's global generator, which `fit` seeds and restores;
+        it is not trained.
     noise_level : float, default=0.5
         Of "gaussian": its standard deviation, in units of ``scale_`` (the root of the mean variance
         of the columns). Of the others: the share of entries, in [0, 1]. 0 is
@@ -163,16 +165,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _make_noise(self):
         if isinstance(self.noise, str):
             return NOISES[self.noise](self.noise_level)
-        own = isinstance(self.noise, nn.Module)
-        return CustomNoise(copy.deepcopy(self.noise) if own else self.noise)
+        return CustomNoise(self.noise() if isinstance(self.noise, type) else self.noise)
 
     def _make_encoder(self, n_outputs):
         return nn.Sequential(self._make_noise(), super()._make_encoder(n_outputs))
 
     def _make_objective(self):
-        if self.emphasis is None:
-            return super()._make_objective()
-        return EmphaticObjective(self.loss, *self.emphasis)
+        objective = super()._make_objective()
+        return objective if self.emphasis is None else EmphaticObjective(objective, *self.emphasis)
 
     def _start(self, module, rows):
         find(module.encoder, Noise).learn(rows.x)

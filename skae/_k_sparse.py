@@ -13,7 +13,7 @@ from ._sparse_codes import SparseCodesMixin
 from .nn.autoencoder import find
 from .nn.mlp import MLP
 from .nn.top_k import SELECTIONS, Shift, TopKEncoderDecoder, UnitLinear, top_k
-from .objectives import Objective, observed_mean
+from .objectives import Extended, observed_mean
 
 # The annealed k starts at this many times its target.
 FIRST_K = 4
@@ -24,20 +24,20 @@ MEDIAN_ROWS = 10_000
 MEDIAN_STEPS = 50
 
 
-class AuxKObjective(Objective):
-    """``error + aux_weight * mean (residual - residual_hat)^2``, rebuilt by dead units alone.
+class AuxKObjective(Extended):
+    """``objective + aux_weight * mean (residual - residual_hat)^2``, rebuilt by dead units alone.
 
     A unit that is never among the largest has no gradient and stays dead. Here the ``aux_k``
     largest of the dead units model what the others left over (Gao et al., 2024).
     """
 
-    def __init__(self, loss, aux_weight, aux_k, dead_after):
-        super().__init__(loss)
+    def __init__(self, objective, aux_weight, aux_k, dead_after):
+        super().__init__(objective)
         self.aux_weight = aux_weight
         self.aux_k = aux_k
         self.dead_after = dead_after
 
-    def penalty(self, output, batch, module):
+    def term(self, output, batch, module):
         if not (module.training and self.aux_weight):
             return None
         dead = module.idle > self.dead_after
@@ -220,7 +220,7 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         dead_after = self.dead_after
         if dead_after == "auto":
             dead_after = DEAD_AFTER * self.code_size_ // self.k_
-        return AuxKObjective(self.loss, self.aux_weight, aux_k, dead_after)
+        return AuxKObjective(super()._make_objective(), self.aux_weight, aux_k, dead_after)
 
     def _start(self, module, rows):
         if self.pre_bias != "mean":
@@ -236,9 +236,12 @@ class Annealed:
     def __init__(self, first, last):
         self.first = first
         self.last = last
+        self.settled = 0.5 if first > last else 0.0
 
     def __call__(self, progress):
-        return round(self.last + (self.first - self.last) * max(0.0, 1 - 2 * progress))
+        if progress >= self.settled:
+            return self.last
+        return round(self.last + (self.first - self.last) * (1 - progress / self.settled))
 
 
 def geometric_median(x):

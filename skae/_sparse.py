@@ -11,50 +11,60 @@ from torch import nn
 from ._base import BaseAutoencoder
 from ._sparse_codes import SparseCodesMixin
 from .nn.layers import ACTIVATIONS
-from .objectives import Objective
+from .objectives import Extended
 
 # Rows that the running mean of the activations looks back on: the batch size does not matter.
 MEMORY = 1024
+# The weight of the penalty grows during this share of training.
+WARMUP = 0.25
 # The smallest activation where it is bounded, for which the divergence is defined.
 LOWEST = {"sigmoid": 0.0, "tanh": -1.0}
 # Bounded activations are never quite zero; above this share of their range they count as active.
 ACTIVE = 0.1
 
 
-class L1Objective(Objective):
-    """``error + sparsity * mean over rows of |code|_1``."""
+def warmed_up(sparsity, module):
+    """The weight of the penalty: in full after the first part of training.
 
-    def __init__(self, loss, sparsity):
-        super().__init__(loss)
+    From the start it would silence the units before the decoder has learned what they are for.
+    """
+    return sparsity * min(1.0, module.progress / WARMUP) if module.training else sparsity
+
+
+class L1Objective(Extended):
+    """``objective + sparsity * mean over rows of |code|_1``."""
+
+    def __init__(self, objective, sparsity):
+        super().__init__(objective)
         self.sparsity = sparsity
 
-    def penalty(self, output, batch, module):
-        return self.sparsity * output.code.abs().sum(1).mean()
+    def term(self, output, batch, module):
+        return warmed_up(self.sparsity, module) * output.code.abs().sum(1).mean()
 
 
-class KLObjective(Objective):
-    """``error + sparsity * sum_j KL(rho || rho_hat_j)``, ``rho_hat`` the mean activations.
+class KLObjective(Extended):
+    """``objective + sparsity * sum_j KL(rho || rho_hat_j)``, ``rho_hat`` the mean activations.
 
     The mean over a batch is a noisy estimate, and the divergence is convex: small batches would be
     punished for their noise. So the divergence is taken at the running mean, while its
     gradient flows through the batch.
     """
 
-    def __init__(self, loss, sparsity, rho, low):
-        super().__init__(loss)
+    def __init__(self, objective, sparsity, rho, low):
+        super().__init__(objective)
         self.sparsity = sparsity
         self.rho = rho
         self.low = low
         self.register_buffer("running", None)
 
-    def penalty(self, output, batch, module):
+    def term(self, output, batch, module):
         mean = ((output.code - self.low) / (1 - self.low)).mean(0)
         if module.training:
             mean = mean + (self.remember(mean.detach(), len(batch)) - mean.detach())
         mean = mean.clamp(1e-6, 1 - 1e-6)
         rho = self.rho
         divergence = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
-        return self.sparsity * divergence.sum()
+        return warmed_up(self.sparsity, module) * divergence.sum()
 
     def remember(self, mean, n_rows):
         """The running mean, after it has seen the mean of so many rows."""
@@ -172,10 +182,10 @@ class SparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
                 f"penalty='kl' needs activations in an interval: code_activation='sigmoid' or "
                 f"'tanh', got {self.code_activation!r}."
             )
-        if self.sparse_output and self.penalty == "kl":
+        if self.sparse_output and self._code_activation() != "relu":
             raise ValueError(
-                "sparse_output=True needs codes with zeros, which penalty='kl' does not give: "
-                "set penalty='l1', or sparse_output=False."
+                "sparse_output=True needs codes with zeros, which code_activation='relu' gives "
+                f"('auto' with penalty='l1'), and {self._code_activation()!r} does not."
             )
 
     def _default_code_size(self, n_features):
@@ -193,9 +203,10 @@ class SparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         return super()._start(module, rows)
 
     def _make_objective(self):
+        objective = super()._make_objective()
         if self.penalty == "l1":
-            return L1Objective(self.loss, self.sparsity)
-        return KLObjective(self.loss, self.sparsity, self.rho, LOWEST[self._code_activation()])
+            return L1Objective(objective, self.sparsity)
+        return KLObjective(objective, self.sparsity, self.rho, LOWEST[self._code_activation()])
 
     def _is_active(self, codes):
         if self.penalty == "l1":

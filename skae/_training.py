@@ -255,6 +255,7 @@ def train(
     """
     held = held or [None] * len(nets)
     validated = held[0] is not None
+    n_unsettled = 0  # losses that cannot be compared, for what is evaluated still changes
     sizes = [len(batch) for batch in (held if validated else rows)]
     run = Run(cut_short=max_epochs > 0)
     if validated:
@@ -280,7 +281,10 @@ def train(
                     if validated:
                         best_states = states_of(nets)
                 run.losses.append(loss)
-                if has_stalled(run.losses, patience, tol) or (watch is not None and watch(nets)):
+                if nets[0].module_.progress < nets[0].module_.settled:
+                    n_unsettled = len(run.losses)
+                stalled = has_stalled(run.losses[n_unsettled:], patience, tol)
+                if stalled or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break
     except KeyError as error:

@@ -44,7 +44,7 @@ def observed_mean(values, observed=None):
 
 
 class Objective(nn.Module):
-    """``mean over rows of error(row) + penalty``; a family overrides `entries` or `penalty`."""
+    """``mean over rows of error(row) + penalty``; a family writes an `Extended`."""
 
     def __init__(self, loss="squared_error"):
         super().__init__()
@@ -74,3 +74,22 @@ class Objective(nn.Module):
 
     def penalty(self, output, batch, module):
         """What a family adds to the mean error; nothing here."""
+
+
+class Extended(Objective):
+    """An objective that adds to another, so that those of crossed families add up."""
+
+    def __init__(self, objective):
+        super().__init__(objective.loss)
+        self.objective = objective
+
+    def entries(self, output, batch, module):
+        return self.objective.entries(output, batch, module)
+
+    def penalty(self, output, batch, module):
+        terms = self.objective.penalty(output, batch, module), self.term(output, batch, module)
+        given = [term for term in terms if term is not None]
+        return sum(given) if given else None
+
+    def term(self, output, batch, module):
+        """What this one adds to the penalty; nothing here."""

@@ -5,7 +5,14 @@ from discovery import ESTIMATORS
 from scipy.special import expit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import Autoencoder
+from skae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    KSparseAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
 from skae._validation import check_rows
 
 # The variants are small and train for one epoch, which is cut short and says so.
@@ -40,6 +47,11 @@ class SquashedAutoencoder(Autoencoder):
         *(cls() for cls in ESTIMATORS),
         *(Autoencoder(**{**SMALL, **variant}) for variant in VARIANTS),
         SquashedAutoencoder(loss="binary_cross_entropy", **SMALL),
+        SparseAutoencoder(penalty="kl", max_epochs=1),
+        KSparseAutoencoder(selection="batchtopk", unit_norm=True, max_epochs=1),
+        DenoisingAutoencoder(noise="swap", noise_level=0.2, emphasis=(1.0, 0.5), **SMALL),
+        ContractiveAutoencoder(n_projections=2, **SMALL),
+        StackedAutoencoder(layer=DenoisingAutoencoder(noise="masking", **SMALL), **SMALL),
     ]
 )
 def test_estimator(estimator, check):

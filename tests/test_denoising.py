@@ -9,7 +9,13 @@ from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from torch import nn
 
-from skae import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    KSparseAutoencoder,
+    SparseAutoencoder,
+)
 from skae.nn.autoencoder import find
 from skae.nn.layers import NOISES, MaskingNoise, Noise, SaltAndPepperNoise, SwapNoise
 
@@ -153,10 +159,10 @@ class AddOne(nn.Module):
 @pytest.mark.parametrize("noise", [double, AddOne(), AddOne])
 @pytest.mark.filterwarnings("ignore:max_epochs")
 def test_a_noise_of_ones_own(noise, X):
-    if isinstance(noise, type):
-        noise = noise()
     ae = DenoisingAutoencoder(**SHORT, noise=noise).fit(X)
     layer = find(ae.net_.module_.encoder, Noise)
+    if isinstance(noise, type):
+        noise = noise()
     assert torch.equal(layer.train()(ROWS), noise(ROWS))
     layer.eval()
     assert not np.array_equal(ae.transform(X), Autoencoder(**SHORT).fit(X).transform(X))
@@ -190,14 +196,58 @@ class SparseDenoisingAutoencoder(SparseAutoencoder, DenoisingAutoencoder):
     """Both."""
 
 
-def test_it_crosses_with_the_sparse_family_by_inheritance():
+class DenoisingSparseAutoencoder(DenoisingAutoencoder, SparseAutoencoder):
+    """Both, the other way round."""
+
+
+class AllAutoencoder(
+    KSparseAutoencoder, ContractiveAutoencoder, SparseAutoencoder, DenoisingAutoencoder
+):
+    """What a user may try."""
+
+
+@pytest.mark.parametrize("cls", [SparseDenoisingAutoencoder, DenoisingSparseAutoencoder])
+def test_families_cross_by_inheritance(cls):
     X = load_wine().data
     X = (X - X.mean(0)) / X.std(0)
-    ae = SparseDenoisingAutoencoder(26, noise="swap", noise_level=0.2, random_state=0).fit(X)
+    defaults = cls().get_params()
+    assert defaults["hidden_layer_sizes"] == ()
+    assert defaults["shortcut"] is None
+    assert defaults["code_activation"] == "auto"
+    ae = cls(26, noise="swap", noise_level=0.2, emphasis=(1.0, 0.5), random_state=0).fit(X)
     assert find(ae.net_.module_.encoder, SwapNoise) is not None
-    assert ae.net_.criterion_.sparsity == 0.01
-    for bad in ({"sparsity": -1}, {"noise_level": -1}):
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            SparseDenoisingAutoencoder(26, **bad).fit(X)
     assert 0 < ae.l0_ < 26
     assert ((reconstruct(ae, X) - X) ** 2).mean() < 0.5
+    # both have their part in what is minimised
+    module, rows = ae.net_.module_.train(), ae._as_rows(X)
+    output = module(rows.x)
+    mask = find(module.encoder, Noise).corrupted
+    squares = (output.reconstruction - rows.target) ** 2
+    expected = (squares * torch.where(mask, 1.0, 0.5)).mean() + 0.01 * output.code.sum(1).mean()
+    loss = ae.net_.criterion_(output, rows, module)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for bad in ({"sparsity": -1}, {"noise_level": -1}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            cls(26, **bad).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:max_epochs")
+def test_all_of_them_cross(X):
+    ae = AllAutoencoder(12, k=3, max_epochs=3, early_stopping=False, random_state=0).fit(X)
+    kinds, objective = [], ae.net_.criterion_
+    while hasattr(objective, "objective"):
+        kinds.append(type(objective).__name__)
+        objective = objective.objective
+    assert kinds == ["AuxKObjective", "ContractiveObjective", "L1Objective"]
+    assert ((ae.transform(X) != 0).sum(axis=1) <= 3).all()
+
+
+def test_held_out_rows_are_weighed_as_in_training(digits):
+    """With no weight on the clean entries the error of all entries rises from the start."""
+    ae = DenoisingAutoencoder(
+        64, noise="masking", noise_level=0.25, emphasis=(1.0, 0.0), random_state=0
+    ).fit(digits[:900])
+    assert ae.n_iter_ > 10
+    scores = ae.score_samples(digits[900:])
+    squares = (ae.reconstruct(digits[900:]) - digits[900:]) ** 2
+    assert np.allclose(-scores, squares.sum(axis=1))

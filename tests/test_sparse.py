@@ -14,6 +14,7 @@ from skae import KSparseAutoencoder, SparseAutoencoder
 from skae._sparse import KLObjective
 from skae.model_selection import reconstruction_r2
 from skae.nn.autoencoder import Output
+from skae.objectives import Objective
 
 ZEROS_GIVEN = [SparseAutoencoder, KSparseAutoencoder]
 
@@ -64,10 +65,12 @@ def test_more_sparsity_gives_more_zeros_and_less_fidelity(split):
 class Module(torch.nn.Module):
     """As much of a module as a penalty looks at."""
 
+    progress = 1.0
+
 
 def kl_of(codes, n_batches, rho=0.05):
     """The mean penalty over the batches of one pass, after another; and its mean gradient."""
-    objective = KLObjective("squared_error", 1.0, rho, low=0.0)
+    objective = KLObjective(Objective(), 1.0, rho, low=0.0)
     module, penalties, gradients = Module().train(), [], []
     for batch in 2 * list(codes.tensor_split(n_batches)):
         offset = torch.zeros(codes.shape[1], requires_grad=True)
@@ -95,7 +98,7 @@ def test_the_batch_size_does_not_change_what_kl_minimises():
 
 def test_kl_is_the_divergence():
     codes = torch.tensor([[0.2, 0.5], [0.4, 0.7]])
-    objective = KLObjective("squared_error", 2.0, 0.1, low=0.0)
+    objective = KLObjective(Objective(), 2.0, 0.1, low=0.0)
     value = objective.penalty(Output(codes, None), codes, Module().eval()).item()
     expected = sum(entropy([0.1, 0.9], [m, 1 - m]) for m in (0.3, 0.6))
     assert value == pytest.approx(2 * expected, rel=1e-5)
@@ -151,7 +154,8 @@ def test_the_default_code_is_overcomplete(X):
         ({"rho": 1.0}, "rho"),
         ({"penalty": "l2"}, "penalty"),
         ({"penalty": "kl", "code_activation": "relu"}, "sigmoid.*tanh.*'relu'"),
-        ({"penalty": "kl", "sparse_output": True}, "sparse_output=True needs codes with zeros"),
+        ({"penalty": "kl", "sparse_output": True}, "needs codes with zeros.*'sigmoid' does not"),
+        ({"code_activation": "identity", "sparse_output": True}, "'identity' does not"),
     ],
 )
 def test_bad_parameters(params, match, X):

@@ -55,7 +55,8 @@ class EncoderDecoder(nn.Module):
     Rows are rebuilt in ``target_units``: those of X, unless X is to be rebuilt as something else.
     """
 
-    progress = 1.0  # the share of training that is done, for what changes by and by
+    progress = 1.0  # the share of training that is done, for what changes by and by,
+    settled = 0.0  # and the share after which nothing does: before, no loss is judged by another
 
     def __init__(self, encoder, decoder, units, target_units=None, output_activation="identity"):
         super().__init__()

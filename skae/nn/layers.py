@@ -1,5 +1,7 @@
 """Layers that the architectures share."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -138,6 +140,8 @@ class CustomNoise(Noise):
 
     def __init__(self, function):
         super().__init__(level=None)
+        if isinstance(function, nn.Module):
+            function = copy.deepcopy(function).requires_grad_(False)
         self.function = function
 
     def corrupt(self, x):

@@ -111,6 +111,7 @@ class TopKEncoderDecoder(EncoderDecoder):
         super().__init__(*parts)
         self.selection = selection
         self.schedule = schedule
+        self.settled = schedule.settled
         self.register_buffer("idle", torch.zeros(code_size, dtype=torch.int64))
 
     def forward(self, x):

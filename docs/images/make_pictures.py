@@ -1,0 +1,148 @@
+"""The pictures of the user guide: ``python docs/images/make_pictures.py [NAME ...]``."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import train_test_split
+
+from skae import Autoencoder, DenoisingAutoencoder, KSparseAutoencoder, SparseAutoencoder
+from skae.model_selection import reconstruction_r2
+
+HERE = Path(__file__).parent
+DIGITS = load_digits().data
+TRAIN, TEST = train_test_split(DIGITS, random_state=0)
+CENTER, SCALE = TRAIN.mean(axis=0), np.sqrt(TRAIN.var(axis=0).mean())
+
+
+def rows_of_digits(name, rows, vmin=0, vmax=16):
+    """A picture of digits, one line for each entry of ``rows``."""
+    n_shown = 12
+    figure, grid = plt.subplots(
+        len(rows), n_shown, figsize=(9, 0.8 * len(rows)), layout="constrained"
+    )
+    for cells, (label, images) in zip(grid, rows.items(), strict=True):
+        cells[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for cell, image in zip(cells, images, strict=False):
+            cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=vmin, vmax=vmax)
+    for cell in grid.flat:
+        cell.set(xticks=[], yticks=[])
+    figure.savefig(HERE / f"{name}.png", dpi=110)
+
+
+def denoising():
+    noise = np.random.default_rng(0).normal(size=TEST.shape)
+    noisy = TEST + 0.5 * SCALE * noise
+    pca = PCA(32).fit(TRAIN)  # of all sizes the one with the smallest error
+    autoencoder = DenoisingAutoencoder(code_size=64, random_state=0).fit(TRAIN)
+    rows = {
+        "clean": TEST,
+        "noisy": noisy,
+        "PCA": pca.inverse_transform(pca.transform(noisy)),
+        "denoised": autoencoder.denoise(noisy),
+    }
+    rows_of_digits("denoising", rows, vmin=-5, vmax=18)
+
+
+def paired():
+    rng = np.random.default_rng(0)
+    i = np.arange(len(DIGITS))
+    marked = DIGITS.reshape(-1, 8, 8).copy()
+    marked[i, rng.integers(8, size=len(i))] = 16
+    marked[i, :, rng.integers(8, size=len(i))] = 16
+    train, test, clean, true = train_test_split(marked.reshape(-1, 64), DIGITS, random_state=0)
+    ridge = RidgeCV(np.logspace(-3, 4, 10)).fit(train, clean)
+    autoencoder = Autoencoder(code_size=64, random_state=0).fit(train, target=clean)
+    rows = {
+        "marked": test,
+        "ridge": ridge.predict(test),
+        "autoencoder": autoencoder.reconstruct(test),
+        "clean": true,
+    }
+    rows_of_digits("paired", rows)
+
+
+def sparse():
+    """Fidelity against the number of active units, of four ways to a sparse code."""
+    l1, k_sparse, lasso, omp = [], [], [], []
+    for sparsity in (0.003, 0.01, 0.03, 0.1):
+        model = SparseAutoencoder(128, sparsity=sparsity, random_state=0).fit(TRAIN)
+        l1.append(((model.transform(TEST) != 0).sum(axis=1).mean(), reconstruction_r2(model, TEST)))
+    for k in (2, 4, 8, 16):
+        model = KSparseAutoencoder(128, k=k, random_state=0).fit(TRAIN)
+        k_sparse.append((k, reconstruction_r2(model, TEST)))
+    x, x_train = (TEST - CENTER) / SCALE, (TRAIN - CENTER) / SCALE
+
+    def point(dictionary):
+        codes = dictionary.transform(x)
+        error = ((codes @ dictionary.components_ - x) ** 2).sum() / (x**2).sum()
+        return (codes != 0).sum(axis=1).mean(), 1 - error
+
+    for alpha in (0.3, 1, 3):
+        dictionary = MiniBatchDictionaryLearning(
+            128, alpha=alpha, transform_algorithm="lasso_lars", random_state=0
+        ).fit(x_train)
+        lasso.append(point(dictionary))
+        if alpha == 1:
+            dictionary.transform_algorithm = "omp"
+            for k in (2, 4, 8, 16):
+                dictionary.transform_n_nonzero_coefs = k
+                omp.append(point(dictionary))
+    lines = {
+        "SparseAutoencoder, l1": l1,
+        "KSparseAutoencoder": k_sparse,
+        "dictionary learning, lasso": lasso,
+        "dictionary learning, omp": omp,
+    }
+    figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+    for (name, points), style in zip(lines.items(), "os^v", strict=True):
+        print(name, np.round(points, 3).tolist())
+        axes.plot(*zip(*sorted(points), strict=True), style + "-", label=name)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="active units of 128, mean of the held-out rows", ylim=(None, 1))
+    axes.set_ylabel("share of the variance preserved")
+    axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+    axes.set_title("scikit-learn digits", fontsize=10)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(HERE / "sparse.png", dpi=110)
+
+
+def k_sparse():
+    """A dictionary, and a digit as the sum of some of its atoms."""
+    model = KSparseAutoencoder(code_size=128, k=8, random_state=0).fit(TRAIN)
+    nothing = model.inverse_transform(np.zeros((1, 128)))
+    atoms = model.inverse_transform(np.eye(128)) - nothing
+    figure = plt.figure(figsize=(9, 4), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.4, 1])
+    top.suptitle("the columns of the decoder for 64 units, the most used first", fontsize=10)
+    order = np.argsort(-model.feature_density_)
+    for cell, unit in zip(top.subplots(4, 16).flat, order, strict=False):
+        limit = np.abs(atoms[unit]).max()
+        cell.imshow(atoms[unit].reshape(8, 8), cmap="RdGy", vmin=-limit, vmax=limit)
+        cell.set(xticks=[], yticks=[])
+    code = model.transform(TEST[:1])[0]
+    used = np.argsort(-np.abs(code))[:8]
+    sums = np.cumsum([nothing[0], *(code[unit] * atoms[unit] for unit in used)], axis=0)
+    titles = ["digit", "bias", *(f"+ {code[unit]:.1f} $d_{{{unit}}}$" for unit in used)]
+    for cell, image, title in zip(bottom.subplots(1, 10), [TEST[0], *sums], titles, strict=True):
+        cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+        cell.set(xticks=[], yticks=[])
+        cell.set_title(title, fontsize=9)
+    figure.savefig(HERE / "k_sparse.png", dpi=110)
+
+
+PICTURES = {f.__name__: f for f in (denoising, paired, sparse, k_sparse)}
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]()

@@ -32,49 +32,64 @@ def seconds(model):
     return sum(model.net_.history[:, "dur"])
 
 
+def all_epochs(n):
+    """Parameters by which training takes so many epochs, whatever the loss does."""
+    return {"max_epochs": n, "n_iter_no_change": n}
+
+
 def images(train, test, settings, options):
     """Fit the stack and print what each phase took and gave."""
     sizes, layer_epochs, epochs = settings
     layer_epochs, epochs = options.layer_epochs or layer_epochs, options.epochs or epochs
-    layer = Autoencoder(
-        hidden_layer_sizes=(),
-        shortcut=None,
-        code_activation="relu",
-        early_stopping=False,
-        max_epochs=layer_epochs,
-    )
+    shared = {
+        "code_size": sizes[-1],
+        "hidden_layer_sizes": sizes[:-1],
+        "output_activation": "sigmoid",
+        "lr": options.lr,
+        "weight_decay": options.weight_decay,
+        "early_stopping": False,
+        "random_state": 0,
+        "verbose": options.verbose,
+    }
     stack = StackedAutoencoder(
-        code_size=sizes[-1],
-        hidden_layer_sizes=sizes[:-1],
-        layer=layer,
+        **shared,
+        **all_epochs(epochs),
         code_activation="identity",
-        output_activation="sigmoid",
-        lr=options.lr,
-        weight_decay=options.weight_decay,
-        early_stopping=False,
-        n_iter_no_change=epochs,  # all of them, whatever the loss does
-        max_epochs=epochs,
-        random_state=0,
-        verbose=options.verbose,
+        layer=Autoencoder(
+            hidden_layer_sizes=(),
+            shortcut=None,
+            code_activation="relu",
+            early_stopping=False,
+            **all_epochs(layer_epochs),
+        ),
     )
     print("-".join(map(str, (train.shape[1], *sizes))), f"on {len(train)} images,", end=" ")
     print(f"{layer_epochs} epochs for each layer and {epochs} of fine-tuning")
     start = time.perf_counter()
     stack.fit(train)
     total = time.perf_counter() - start
-    pca = PCA(sizes[-1], random_state=0).fit(train)
     print(f"{'':34s} {'train':>7s} {'test':>7s} {'seconds':>8s}")
-    rows = [(f"PCA, {sizes[-1]} components", error(pca, train), error(pca, test), "")]
+    pca = PCA(sizes[-1], random_state=0).fit(train)
+    report(f"PCA, {sizes[-1]} components", error(pca, train), error(pca, test))
     for i, layer in enumerate(stack.layers_):
         partial = StackedAutoencoder.from_layers(stack.layers_[: i + 1])
-        errors = stack.partial_reconstruction_errors_[i], error(partial, test)
-        rows.append((f"layers 1 to {i + 1}, pre-trained", *errors, f"{seconds(layer):.1f}"))
-    rows.append(("fine-tuned", error(stack, train), error(stack, test), f"{seconds(stack):.1f}"))
-    for row in rows:
-        print("{:34s} {:7.3f} {:7.3f} {:>8s}".format(*row))
+        on_train = stack.partial_reconstruction_errors_[i]
+        report(f"layers 1 to {i + 1}, pre-trained", on_train, error(partial, test), seconds(layer))
+    report("fine-tuned", error(stack, train), error(stack, test), seconds(stack))
+    if options.scratch:
+        n = layer_epochs + epochs
+        whole = Autoencoder(**shared, **all_epochs(n), activation="relu", shortcut=None).fit(train)
+        name = f"not pre-trained, {n} epochs"
+        report(name, error(whole, train), error(whole, test), seconds(whole))
     epoch = seconds(stack) / max(1, stack.n_iter_)
     print(f"the whole fit {total:.0f} s; an epoch of fine-tuning {epoch:.1f} s, ", end="")
     print(f"one for every layer {sum(map(seconds, stack.layers_)) / layer_epochs:.1f} s")
+
+
+def report(name, on_train, on_test, time=None):
+    """One row of the table."""
+    time = "" if time is None else f"{time:.1f}"
+    print(f"{name:34s} {on_train:7.3f} {on_test:7.3f} {time:>8s}", flush=True)
 
 
 def main():
@@ -84,8 +99,9 @@ def main():
     options.add_argument("--layer-epochs", type=int, help="of pre-training")
     options.add_argument("--epochs", type=int, help="of fine-tuning")
     options.add_argument("--lr", type=float, default=2e-3, help="of fine-tuning")
-    options.add_argument("--weight-decay", type=float, default=0.7)
+    options.add_argument("--weight-decay", type=float, default=0.5)
     options.add_argument("--verbose", type=int, default=0)
+    options.add_argument("--scratch", action="store_true", help="the same net not pre-trained, too")
     options.add_argument("--part", choices=["images", "tables"])
     arguments = options.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)

@@ -50,7 +50,7 @@ class SquashedAutoencoder(Autoencoder):
         SparseAutoencoder(penalty="kl", max_epochs=1),
         KSparseAutoencoder(selection="batchtopk", unit_norm=True, max_epochs=1),
         DenoisingAutoencoder(noise="swap", noise_level=0.2, emphasis=(1.0, 0.5), **SMALL),
-        ContractiveAutoencoder(n_projections=2, **SMALL),
+        ContractiveAutoencoder(n_projections=1, **SMALL),
         StackedAutoencoder(layer=DenoisingAutoencoder(noise="masking", **SMALL), **SMALL),
     ]
 )

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from tables import bundled, mnist, mnist_test, parser, small_tables
 
 from skae import Autoencoder
-from skae._stacked import StackedAutoencoder
+from skae import StackedAutoencoder
 
 # Sizes of the codes, epochs for each layer and of fine-tuning.
 ON_MNIST = (1000, 500, 250, 30), 2, 28

@@ -12,6 +12,8 @@ from skae import (
     KSparseAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
+    _stacked,
+    _training,
 )
 from skae._validation import check_rows
 
@@ -40,6 +42,16 @@ class SquashedAutoencoder(Autoencoder):
 
     def _check_rows(self, X, reset=False):
         return expit(check_rows(self, X, reset))
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """The checks ask how estimators behave, not how well they learn: all but the number of steps
+    that "auto" allows is as users have it."""
+    for budget in ("N_UPDATES", "N_UPDATES_OF_FOLDS"):
+        monkeypatch.setattr(_training, budget, 8)
+    monkeypatch.setattr(_training, "FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(_stacked, "LAYER_EPOCHS", 2)
 
 
 @parametrize_with_checks(

@@ -14,8 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from tables import bundled, mnist, mnist_test, parser, small_tables
 
-from skae import Autoencoder
-from skae import StackedAutoencoder
+from skae import Autoencoder, StackedAutoencoder
 
 # Sizes of the codes, epochs for each layer and of fine-tuning.
 ON_MNIST = (1000, 500, 250, 30), 2, 28

@@ -2,17 +2,23 @@
 
 from ._autoencoder import Autoencoder
 from ._contractive import ContractiveAutoencoder
+from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
+from ._variational import VariationalAutoencoder
+from ._vector_quantized import VectorQuantizedAutoencoder
 
 __version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "VariationalAutoencoder",
+    "VectorQuantizedAutoencoder",
 ]

@@ -1,5 +1,6 @@
 """The hooks of a family: from parameters to modules, and the linear maps that they start at."""
 
+from functools import partial
 from numbers import Integral
 from typing import NamedTuple
 
@@ -22,11 +23,21 @@ PENALTIES = np.logspace(-4, 3, 15)
 
 
 class LinearMaps(NamedTuple):
-    """The best linear encoder and decoder, and the share of the variance by number in the code."""
+    """The best linear encoder and decoder, and the variance by number in the code."""
 
     encoder: tuple  # weight, bias
     decoder: tuple
-    shares: np.ndarray
+    variances: np.ndarray
+    noise: float  # mean variance of the components that are left out
+    shares: np.ndarray  # of the variance
+
+    def as_tensors(self):
+        """The same in float32."""
+        halves = ([torch.from_numpy(a).float() for a in half] for half in self[:2])
+        return self._replace(
+            **dict(zip(("encoder", "decoder"), halves, strict=True)),
+            variances=torch.from_numpy(self.variances).float(),
+        )
 
 
 class ArchitectureMixin:
@@ -37,45 +48,66 @@ class ArchitectureMixin:
     calls ``super()`` where it wraps rather than replaces, so that families cross by inheritance.
     """
 
+    _n_conditions = 0  # numbers that both halves are told beside the row and the code
+
     def _make_encoder(self, n_outputs):
         """Module from standardised rows to codes."""
-        n_inputs = self.n_features_in_
+        n_inputs = self.n_features_in_ + self._n_conditions
         sizes = [n_inputs, *self._hidden_layer_sizes(), n_outputs]
-        path = self._make_path("encoder", lambda: MLP(sizes, self.activation, self.dropout), sizes)
-        if self.shortcut is not None:
+        make = partial(self._encoder_path, sizes)
+        path = self._make_path("encoder", make, sizes, self.code_size_)
+        if self._shortcut() is not None:
             path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
         activation = self._code_activation()
         return path if activation == "identity" else nn.Sequential(path, ACTIVATIONS[activation]())
 
     def _make_decoder(self, encoder):
         """Module from codes to standardised rows, of X or of the target."""
-        sizes = [self.code_size_, *self._hidden_layer_sizes()[::-1], self.n_outputs_]
-        shape = self.activation, self.dropout
-        if self.tied_weights:
-            path = self._make_path("decoder", lambda: TiedMLP(find(encoder, MLP), *shape), sizes)
-        else:
-            path = self._make_path("decoder", lambda: MLP(sizes, *shape), sizes)
-        if self.shortcut is None:
+        n_inputs = self.code_size_ + self._n_conditions
+        sizes = [n_inputs, *self._hidden_layer_sizes()[::-1], self._n_decoded()]
+        make = partial(self._decoder_path, sizes, encoder)
+        path = self._make_path("decoder", make, sizes, self.n_outputs_)
+        if self._shortcut() is None:
             return path
         if self.tied_weights:
             return Shortcut(path, TiedLinear(find(encoder, Shortcut).shortcut))
-        return Shortcut(path, nn.Linear(self.code_size_, self.n_outputs_))
+        return Shortcut(path, nn.Linear(n_inputs, self.n_outputs_))
 
-    def _make_path(self, which, make_mlp, sizes):
-        """The user's module, or an MLP; silent at the start where a shortcut stands beside it."""
+    def _encoder_path(self, sizes):
+        """The nonlinear net of the encoder, with the numbers of its inputs, layers and outputs.
+
+        Its ``last`` layer has a weight and a bias.
+        """
+        return MLP(sizes, self.activation, self.dropout)
+
+    def _decoder_path(self, sizes, encoder):
+        """That of the decoder."""
+        if self.tied_weights:
+            return TiedMLP(find(encoder, MLP), self.activation, self.dropout)
+        return MLP(sizes, self.activation, self.dropout)
+
+    def _n_decoded(self):
+        """Numbers that the decoder gives: a row, and after it what else a family has it predict."""
+        return self.n_outputs_
+
+    def _make_path(self, which, make, sizes, n_linear):
+        """The user's module, or ours; silent at the start where a shortcut stands beside it.
+
+        The shortcut gives ``n_linear`` of the numbers.
+        """
         given = getattr(self, which)
         if given is not None:
             module = instantiate(which, given, sizes[0], sizes[-1])
-            return module if self.shortcut is None else nn.Sequential(module, Gate())
-        if self.shortcut is None:
-            return make_mlp()
-        if len(sizes) == 2:
+            return module if self._shortcut() is None else nn.Sequential(module, Gate())
+        if self._shortcut() is None:
+            return make()
+        if self._is_linear(sizes) and sizes[-1] == n_linear:
             return None  # the shortcut is the linear autoencoder
-        path = make_mlp()
+        path = make()
         if self.tied_weights:  # a zero last layer would silence both halves, and the gradient
             return nn.Sequential(path, Gate())
-        nn.init.zeros_(path[-1].weight)
-        nn.init.zeros_(path[-1].bias)
+        nn.init.zeros_(path.last.weight)
+        nn.init.zeros_(path.last.bias)
         return path
 
     def _make_module(self):
@@ -100,9 +132,8 @@ class ArchitectureMixin:
 
     def _start(self, module, rows):
         """The module at its start: at the best linear maps, if it has the shortcuts for them."""
-        if self.shortcut == "pca":
-            maps = self._linear_maps(rows, self.code_size_)
-            module.start_at(*([torch.from_numpy(a).float() for a in part] for part in maps[:2]))
+        if self._shortcut() == "pca":
+            module.start_at(self._linear_maps(rows, self.code_size_).as_tensors())
         return module
 
     def _linear_maps(self, rows, n_components=None):
@@ -127,14 +158,26 @@ class ArchitectureMixin:
         with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
             pca = PCA(n_components, random_state=self._seed).fit(predicted)
         axes, center = pca.components_, pca.mean_
+        variances, noise = map(np.nan_to_num, (pca.explained_variance_, pca.noise_variance_))
         if regression is None:
             encoder = axes, -axes @ center
         else:
             encoder = axes @ regression.coef_, axes @ (regression.intercept_ - center)
-        return LinearMaps(encoder, (axes.T, center), pca.explained_variance_ratio_)
+            noise += np.mean((target - predicted) ** 2)
+            variances = variances + noise
+        return LinearMaps(
+            encoder, (axes.T, center), variances, float(noise), pca.explained_variance_ratio_
+        )
 
     def _code_activation(self):
         return self.code_activation
+
+    def _shortcut(self):
+        return self.shortcut
+
+    def _is_linear(self, sizes):
+        """Whether a path with these numbers of inputs, layers and outputs would be linear."""
+        return len(sizes) == 2
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes

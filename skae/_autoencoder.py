@@ -98,6 +98,9 @@ class Autoencoder(BaseAutoencoder):
         1: a progress bar over epochs. 2: skorch's table too.
     random_state : int, RandomState instance or None, default=None
         Of the weights, the batches and the held-out rows. The global generators are not touched.
+    code_density : estimator, default=None
+        Density of the codes that `sample` draws from: anything with ``fit`` and ``sample``, such as
+        `sklearn.neighbors.KernelDensity`. None is a mixture of up to 16 Gaussians, chosen by BIC.
 
     Attributes
     ----------
@@ -117,6 +120,8 @@ class Autoencoder(BaseAutoencoder):
         The same on held-out rows, starting with epoch 0; None without early stopping.
     best_loss_ : float
         Held-out loss of the chosen epoch, or the smallest training loss if nothing was held out.
+    code_density_ : estimator
+        The fitted density of the codes, learned when it is first asked for.
     offset_ : float
         ``decision_function`` is ``score_samples - offset_``.
     device_ : torch.device

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, dataclass_transform
@@ -16,15 +16,17 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ._architecture import ArchitectureMixin
 from ._batches import Batch
+from ._generative import GenerativeMixin
 from ._net import LR_SCHEDULES, score
 from ._outlier import ScoreOutlierMixin
 from ._training import OPTIMIZERS, TrainingMixin
 from ._validation import (
+    Given,
     center_and_scale,
     check_codes,
     check_rows,
@@ -45,6 +47,7 @@ class BaseAutoencoder(
     ArchitectureMixin,
     TrainingMixin,
     ScoreOutlierMixin,
+    GenerativeMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     CallbackSupportMixin,
@@ -87,6 +90,7 @@ class BaseAutoencoder(
     device: Any = "auto"
     verbose: int = 0
     random_state: Any = None
+    code_density: Any = None
 
     _parameter_constraints = {
         "code_size": [
@@ -122,6 +126,7 @@ class BaseAutoencoder(
         "device": [str, torch.device],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "code_density": [HasMethods(["fit", "sample"]), None],
     }
 
     def __init_subclass__(cls, **kwargs):
@@ -138,6 +143,8 @@ class BaseAutoencoder(
             if name != "code_size" and getattr(cls, name) is not field.default
         }
         cls.__annotations__ = {**crossed, **vars(cls).get("__annotations__", {})}
+        if "code_size" in cls.__annotations__:  # the one that may be given without its name
+            cls.code_size = field(default=cls.code_size, kw_only=False)
         dataclass(cls, eq=False, repr=False, kw_only=True)
         cls._own_constraints = vars(cls).get("_parameter_constraints", {})
         cls._parameter_constraints = dict(BaseAutoencoder._parameter_constraints)
@@ -166,17 +173,20 @@ class BaseAutoencoder(
         -------
         self : object
         """
+        return self._fit_given(X, target=target)
+
+    def _fit_given(self, X, **given):
         continued = self.warm_start and hasattr(self, "net_")
         self._seed = draw_seed(self.random_state)
-        X, target = self._check_pairs(X, target, reset=not continued)
+        given = self._check_given(X, **given, reset=not continued)
         if not continued:
-            self._learn_units(X, target)
+            self._learn_units(given)
         elif isinstance(self.code_size, Integral) and self.code_size != self.code_size_:
             raise ValueError(
                 f"warm_start=True goes on with codes of {self.code_size_} numbers, but code_size="
                 f"{self.code_size}: set warm_start=False to start anew."
             )
-        return self._fit(X, target, self.net_ if continued else None)
+        return self._fit(given, self.net_ if continued else None)
 
     @unchanged_on_failure
     @_fit_context(prefer_skip_nested_validation=True)
@@ -196,12 +206,15 @@ class BaseAutoencoder(
         -------
         self : object
         """
+        return self._partial_fit_given(X, target=target)
+
+    def _partial_fit_given(self, X, **given):
         first = not hasattr(self, "net_")
         self._seed = draw_seed(self.random_state)
-        X, target = self._check_pairs(X, target, reset=first)
+        given = self._check_given(X, **given, reset=first)
         if first:
-            self._learn_units(X, target)
-        return self._partial_fit(X, target, None if first else copy.deepcopy(self.net_))
+            self._learn_units(given)
+        return self._partial_fit(given, None if first else copy.deepcopy(self.net_))
 
     def transform(self, X):
         """Codes of the rows of X, in X's precision.
@@ -215,8 +228,7 @@ class BaseAutoencoder(
         -------
         X_new : ndarray of shape (n_samples, `code_size_`)
         """
-        X = self._check_rows(X)
-        return self.net_.map_batches(lambda module, x: module.encode(x), X)
+        return self._encode(self._inputs(X))
 
     def inverse_transform(self, X):
         """The rows that codes stand for, in units of the rows of `fit` (or of its target).
@@ -232,9 +244,7 @@ class BaseAutoencoder(
             A frame with the columns of `fit` (or of its target) if ``set_output`` asks
             `transform` for frames.
         """
-        codes = check_codes(self, X)
-        rows = self.net_.map_batches(lambda module, z: module.decode(z), codes)
-        return restore_container(self, rows, X)
+        return self._restored(self._decode(check_codes(self, X)), X)
 
     def reconstruct(self, X):
         """The rows of X rebuilt, or what they become if `fit` was given a target.
@@ -249,9 +259,7 @@ class BaseAutoencoder(
         X_hat : ndarray of shape (n_samples, `n_outputs_`), or a frame
             As `inverse_transform` gives it.
         """
-        rows = self._check_rows(X)
-        rows = self.net_.map_batches(lambda module, x: module.reconstruct(x), rows)
-        return restore_container(self, rows, X)
+        return self._restored(self._reconstruct(self._inputs(X)), X)
 
     def score_samples(self, X, *, target=None):
         """Minus each row's reconstruction error; higher is more normal.
@@ -270,7 +278,7 @@ class BaseAutoencoder(
             Minus the loss summed over the features, in units of X or of the target (squared, for
             the squared error).
         """
-        return self._score_samples(*self._check_pairs(X, target))
+        return self._score_samples(self._check_given(X, target))
 
     def score(self, X, y=None, sample_weight=None, *, target=None):
         """Mean of `score_samples`; y is ignored.
@@ -290,16 +298,29 @@ class BaseAutoencoder(
         -------
         score : float
         """
-        scores = self.score_samples(X, target=target)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores, dtype=scores.dtype)
-        return float(np.average(scores, weights=sample_weight))
+        return weighted_mean(self.score_samples(X, target=target), sample_weight)
 
-    def _score_samples(self, X, target=None, net=None):
+    def _inputs(self, X):
+        """What the encoder is given."""
+        return Given(self._check_rows(X))
+
+    def _encode(self, given):
+        """`transform` of rows that are known to be valid."""
+        return self.net_.map_batches(lambda module, *x: module.encode(*x), *given.inputs)
+
+    def _reconstruct(self, given):
+        """`reconstruct` of rows that are known to be valid."""
+        return self.net_.map_batches(lambda module, *x: module.reconstruct(*x), *given.inputs)
+
+    def _decode(self, codes, condition=None, n_copies=1):
+        """`inverse_transform` of codes that are known to be valid, so many for each condition."""
+        inputs = (codes,) if condition is None else (codes, np.repeat(condition, n_copies, axis=0))
+        return self.net_.map_batches(lambda module, *z: module.decode(*z), *inputs)
+
+    def _score_samples(self, given, net=None):
         """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""
         net = net or self.net_
-        rows = (X,) if target is None else (X, target)
-        return net.map_batches(partial(score, net.criterion_), *rows)
+        return net.map_batches(partial(score, net.criterion_), *given)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -317,10 +338,23 @@ class BaseAutoencoder(
         """X as an array of floats."""
         return check_rows(self, X, reset=reset)
 
-    def _check_pairs(self, X, target=None, reset=False):
-        """X and the target, None if that is X, as arrays that the loss can take."""
+    def _check_target(self, target, X, reset=False):
+        """The target as an array of floats, or None."""
+        return check_target(self, target, X, reset=reset)
+
+    def _restored(self, rows, X):
+        """Flat rows as `inverse_transform` gives them, which was given X."""
+        rows = self._shaped(rows)
+        return rows if rows.ndim > 2 else restore_container(self, rows, X)
+
+    def _shaped(self, rows):
+        """Flat rows with the axes that those of `fit` had."""
+        return rows
+
+    def _check_given(self, X, target=None, reset=False):
+        """The rows and their target as arrays that the loss can take."""
         X = self._check_rows(X, reset=reset)
-        target = check_target(self, target, X, reset=reset)
+        target = self._check_target(target, X, reset)
         if self.loss == "binary_cross_entropy":
             name, rebuilt = ("X", X) if target is None else ("target", target)
             low, high = np.nanmin(rebuilt, initial=np.inf), np.nanmax(rebuilt, initial=-np.inf)
@@ -330,7 +364,7 @@ class BaseAutoencoder(
                     f"[{low:g}, {high:g}]: scale it (MinMaxScaler(clip=True)) or use "
                     "loss='squared_error'."
                 )
-        return X, target
+        return Given(X, target)
 
     def _check_parameters(self):
         """What `_parameter_constraints` cannot say."""
@@ -353,9 +387,10 @@ class BaseAutoencoder(
                 f"{self.output_activation!r}."
             )
 
-    def _learn_units(self, X, target=None):
+    def _learn_units(self, given):
         """Centres, scales and code size: what must be known of X before a module is made."""
         self._check_parameters()
+        X, target = given.X, given.target
         self.center_, self.scale_ = center_and_scale(X)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
         self.n_outputs_ = X.shape[1]
@@ -372,20 +407,30 @@ class BaseAutoencoder(
         elif isinstance(self.code_size, Integral):
             self.code_size_ = int(self.code_size)
         else:
-            shares = self._linear_maps(self._as_rows(X, target)).shares
+            shares = self._linear_maps(self._as_rows(given)).shares
             enough = np.searchsorted(np.cumsum(shares), self.code_size)
             self.code_size_ = min(1 + int(enough), len(shares))
 
     def _default_code_size(self, n_features):
         return math.ceil(n_features / 4)
 
-    def _as_rows(self, X, target=None):
+    def _as_rows(self, given):
         """All rows as one `Batch` on the device, in standardised units."""
         device = resolve_device(self.device)
+        X, target, condition = given
         x = standardised(X, self.center_, self.scale_).to(device)
         if target is not None:
             target = standardised(target, self.target_center_, self.target_scale_).to(device)
-        return Batch.of(x, target)
+        if condition is not None:
+            condition = torch.from_numpy(condition.astype(np.float32)).to(device)
+        return Batch.of(x, target, condition)
+
+
+def weighted_mean(scores, sample_weight=None):
+    """The score of rows from those of each."""
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, scores, dtype=scores.dtype)
+    return float(np.average(scores, weights=sample_weight))
 
 
 def standardised(X, center, scale):

@@ -17,14 +17,20 @@ class Batch(NamedTuple):
     x: torch.Tensor
     target: torch.Tensor
     observed: torch.Tensor | None = None  # None: everywhere
+    condition: torch.Tensor | None = None  # what is known of the rows beside them
 
     @classmethod
-    def of(cls, x, target=None):
+    def of(cls, x, target=None, condition=None):
         """Rows ``x`` that are to be rebuilt as ``target``, or as themselves; NaN is not known."""
         x, observed = filled(x)
         if target is None:
-            return cls(x, x, observed)
-        return cls(x, *filled(target))
+            return cls(x, x, observed, condition)
+        return cls(x, *filled(target), condition)
+
+    @property
+    def inputs(self):
+        """What a module is given."""
+        return (self.x,) if self.condition is None else (self.x, self.condition)
 
     def __len__(self):
         return len(self.x)
@@ -38,7 +44,8 @@ class Batch(NamedTuple):
         """The batch of ``function`` of each tensor; a shared tensor is mapped once."""
         x = function(self.x)
         target = x if self.target is self.x else function(self.target)
-        return Batch(x, target, None if self.observed is None else function(self.observed))
+        rest = self.observed, self.condition
+        return Batch(x, target, *(None if tensor is None else function(tensor) for tensor in rest))
 
 
 def filled(x):
@@ -78,8 +85,7 @@ class Batches:
                 gathered = tensor[rows] if order is None else tensor.index_select(0, order[rows])
                 return gathered.split(sizes)
 
-            x, target, observed = self.rows.map(cut)
-            yield from map(Batch, x, target, observed or repeat(None))
+            yield from map(Batch, *(part or repeat(None) for part in self.rows.map(cut)))
 
 
 def as_tensor(array):

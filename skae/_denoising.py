@@ -154,8 +154,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"and of the others; got {self.emphasis}."
             )
 
-    def _learn_units(self, X, target=None):
-        super()._learn_units(X, target)
+    def _learn_units(self, given):
+        super()._learn_units(given)
         if self.emphasis is not None and self.n_outputs_ != self.n_features_in_:
             raise ValueError(
                 f"emphasis weighs the entries of X in the loss, but target has {self.n_outputs_} "

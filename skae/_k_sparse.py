@@ -182,8 +182,8 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
                 "an encoder= or decoder= of your own."
             )
 
-    def _learn_units(self, X, target=None):
-        super()._learn_units(X, target)
+    def _learn_units(self, given):
+        super()._learn_units(given)
         self.k_ = max(1, self.code_size_ // 16) if self.k == "auto" else self.k
         if self.k_ > self.code_size_:
             raise ValueError(

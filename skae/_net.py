@@ -119,7 +119,7 @@ class AutoencoderNet(NeuralNet):
         for group in self.optimizer_.param_groups:
             for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
                 parameter.grad = None
-        output = self.module_(batch.x)
+        output = self.module_(*batch.inputs)
         loss = self.criterion_(output, batch, self.module_)
         loss.backward()
         if self._batch_callbacks:
@@ -131,7 +131,7 @@ class AutoencoderNet(NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         with torch.no_grad():
-            output = self.module_(batch.x)
+            output = self.module_(*batch.inputs)
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
 
     def evaluate(self, rows):
@@ -147,7 +147,10 @@ class AutoencoderNet(NeuralNet):
     # -- inference ----------------------------------------------------------------------------
 
     def map_batches(self, function, *arrays):
-        """``function(module, x, ...)`` of the rows of arrays, in their precision."""
+        """``function(module, x, ...)`` of the rows of arrays, in their precision.
+
+        None among the arrays is handed on.
+        """
         parts = list(self.map_slices(function, *arrays))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -159,11 +162,13 @@ class AutoencoderNet(NeuralNet):
         """
         module = self._module_in(arrays[0].dtype)
         device = module.units.center.device
-        arrays = [as_tensor(array) for array in arrays]
-        n_steps = n_inference_steps(arrays[0])
-        for rows in zip(*(array.tensor_split(n_steps) for array in arrays), strict=True):
+        tensors = [None if array is None else as_tensor(array) for array in arrays]
+        n_steps = n_inference_steps(tensors[0])
+        slices = ([t] * n_steps if t is None else t.tensor_split(n_steps) for t in tensors)
+        for rows in zip(*slices, strict=True):
             with torch.inference_mode():
-                part = function(module, *(tensor.to(device) for tensor in rows)).cpu().numpy()
+                rows = (None if tensor is None else tensor.to(device) for tensor in rows)
+                part = function(module, *rows).cpu().numpy()
             yield part
 
     def _module_in(self, dtype):
@@ -188,10 +193,16 @@ class AutoencoderNet(NeuralNet):
         return state
 
 
-def score(objective, module, x, target=None):
-    """Minus the total error of each row of ``x``, in units of the target."""
-    batch = Batch.of(module.units(x), None if target is None else module.target_units(target))
-    return -objective.total_error(module(batch.x), batch, module)
+def as_batch(module, x, target=None, condition=None):
+    """Rows in the users' units as the module takes them."""
+    target = None if target is None else module.target_units(target)
+    return Batch.of(module.units(x), target, condition)
+
+
+def score(objective, module, *rows):
+    """Minus the total error of each row, in units of the target."""
+    batch = as_batch(module, *rows)
+    return -objective.total_error(module(*batch.inputs), batch, module)
 
 
 def n_inference_steps(x):

@@ -16,7 +16,7 @@ class ScoreOutlierMixin(OutlierMixin):
     validate, and calls `_learn_offset` at the end of `fit`.
     """
 
-    def _learn_offset(self, X, target=None, held_out_scores=None):
+    def _learn_offset(self, given, held_out_scores=None):
         """The threshold for outliers.
 
         A number for ``contamination`` is the share of the training rows below it, as everywhere
@@ -25,37 +25,41 @@ class ScoreOutlierMixin(OutlierMixin):
         """
         share, scores = self.contamination, held_out_scores
         if share == "auto":
-            share, step = AUTO_SHARE, max(1, len(X) // ENOUGH_ROWS)
+            share, step = AUTO_SHARE, max(1, len(given.X) // ENOUGH_ROWS)
         else:
             scores, step = None, 1
         if scores is None:
-            scores = self._score_samples(X[::step], None if target is None else target[::step])
+            scores = self._score_samples(given.take(slice(None, None, step)))
         self.offset_ = float(np.percentile(scores, 100 * share))
 
-    def decision_function(self, X):
+    def decision_function(self, X, **given):
         """``score_samples(X) - offset_``: negative for outliers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The rows.
+        **given
+            What `score_samples` must be given beside them (a target, a condition).
 
         Returns
         -------
         decision : ndarray of shape (n_samples,)
         """
-        return self.score_samples(X) - self.offset_
+        return self.score_samples(X, **given) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X, **given):
         """+1 for inliers, -1 for outliers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The rows.
+        **given
+            As in `decision_function`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return np.where(self.decision_function(X, **given) < 0, -1, 1)

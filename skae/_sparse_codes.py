@@ -35,13 +35,13 @@ class SparseCodesMixin:
     def _is_active(self, codes):
         return codes != 0
 
-    def _keep(self, X, *args, **kwargs):
-        super()._keep(X, *args, **kwargs)
+    def _keep(self, given, *args, **kwargs):
+        super()._keep(given, *args, **kwargs)
         total, active = np.zeros(self.code_size_), np.zeros(self.code_size_)
-        for codes in self._codes(X):
+        for codes in self._codes(given.X):
             total += codes.sum(axis=0)
             active += self._is_active(codes).sum(axis=0)
-        self.mean_activation_ = total / len(X)
-        self.feature_density_ = active / len(X)
+        self.mean_activation_ = total / len(given.X)
+        self.feature_density_ = active / len(given.X)
         self.dead_fraction_ = float(np.mean(active == 0))
         self.l0_ = float(self.feature_density_.sum())

@@ -261,14 +261,14 @@ class StackedAutoencoder(BaseAutoencoder):
         return stack
 
     @wraps(BaseAutoencoder.decision_function)
-    def decision_function(self, X):
+    def decision_function(self, X, **given):
         check_is_fitted(
             self,
             "offset_",
             msg="This %(name)s has seen no rows to tell outliers from: call fit(X) first. After "
             "from_layers it goes on from the layers (max_epochs=0 leaves them as they are).",
         )
-        return super().decision_function(X)
+        return super().decision_function(X, **given)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -288,13 +288,13 @@ class StackedAutoencoder(BaseAutoencoder):
                 f"and the whole stack rebuild the rows: set loss={layer.loss!r} for the stack too."
             )
 
-    def _learn_units(self, X, target=None):
-        super()._learn_units(X, target)
-        self._pretrain(X, target)
+    def _learn_units(self, given):
+        super()._learn_units(given)
+        self._pretrain(given)
 
-    def _pretrain(self, X, target=None):
+    def _pretrain(self, given):
         """Train each layer on the codes of the one below; the first of all may have a target."""
-        rows, goal = X, X if target is None else target
+        rows, target = given.X, given.target
         self.layers_, errors = [], []
         for i, layer in enumerate(self._make_layers()):
             with warnings.catch_warnings():
@@ -308,7 +308,7 @@ class StackedAutoencoder(BaseAutoencoder):
             rows = layer.net_.map_batches(lambda module, x: module.encode(x), rows)
             rows, target = rows.astype(np.float32, copy=False), None
             self.layers_.append(layer)
-            errors.append(mean_squared_error(goal, self._down(rows)))
+            errors.append(mean_squared_error(given.rebuilt, self._down(rows)))
         self.partial_reconstruction_errors_ = np.array(errors)
 
     def _down(self, rows):
@@ -362,10 +362,10 @@ class StackedAutoencoder(BaseAutoencoder):
         module.output_activation = self.layers_[0].net_.module_.output_activation
         return module
 
-    def _partial_fit(self, X, target=None, net=None):
+    def _partial_fit(self, given, net=None):
         if net is not None and not net.history:  # from_layers made it for no rows
             net = None
-        return super()._partial_fit(X, target, net)
+        return super()._partial_fit(given, net)
 
     def _max_epochs(self, rows):
         if not self.fine_tune:

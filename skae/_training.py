@@ -5,6 +5,7 @@ import inspect
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from sklearn.model_selection import KFold, train_test_split
 from tqdm.auto import tqdm
 
 from ._net import LR_SCHEDULES, AutoencoderNet, constant
+from ._outlier import ENOUGH_ROWS
 from ._validation import warn
 
 OPTIMIZERS = {
@@ -26,7 +28,7 @@ FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 # "auto" settings, chosen on tables by their held-out error against PCA's.
 N_UPDATES = 500
 N_UPDATES_OF_FOLDS = 200
-FROM_SCRATCH = 3  # times as many for a net that does not start at PCA
+FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has noisy gradients
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
 SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
@@ -47,16 +49,16 @@ MULTIPLICATIONS_PER_THREAD = 2**25
 class TrainingMixin:
     """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
 
-    def _fit(self, X, target=None, net=None):
+    def _fit(self, given, net=None):
         """Choose the number of epochs, train for it, and keep what was learned.
 
         ``net`` is the net to go on from, if any.
         """
-        rows = self._as_rows(X, target)
+        rows = self._as_rows(given)
         choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
         # scikit-learn's monitors score only where they see a y.
-        data = {"X": X, "y": X if target is None else target}
+        data = {"X": given.X, "y": given.rebuilt}
         context = self._init_callback_context(max_subtasks=choosing + refitting)
         context.call_on_fit_task_begin(estimator=self, **data)
         max_epochs = n_epochs = self._max_epochs(rows)
@@ -64,7 +66,7 @@ class TrainingMixin:
         with local_seed(self._seed, rows.x.device):
             if choosing:
                 tried, nets, held_out_scores = self._choose_epochs(
-                    data, rows, max_epochs, net, context
+                    given, rows, max_epochs, net, data, context
                 )
                 n_epochs = tried.best_epoch
             if choosing and (tried.interrupted or not refitting):
@@ -75,7 +77,7 @@ class TrainingMixin:
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
                 n_epochs = len(run.losses)
-        self._keep(X, target, net, n_epochs, held_out_scores)
+        self._keep(given, net, n_epochs, held_out_scores)
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
         self.validation_loss_curve_ = tried.losses if choosing else None
         if choosing:
@@ -87,20 +89,20 @@ class TrainingMixin:
         context.call_on_fit_task_end(estimator=self, **data)
         return self
 
-    def _partial_fit(self, X, target=None, net=None):
+    def _partial_fit(self, given, net=None):
         """One pass over X, at a constant learning rate."""
-        rows = self._as_rows(X, target)
+        rows = self._as_rows(given)
         with local_seed(self._seed, rows.x.device):
             net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
             train([net], [rows], max_epochs=1)
-        self._keep(X, target, net, len(net.history))
+        self._keep(given, net, len(net.history))
         self.loss_curve_ = [epoch["train_loss"] for epoch in net.history]
         self.validation_loss_curve_ = None
         self.best_loss_ = min(self.loss_curve_)
         return self
 
-    def _choose_epochs(self, data, rows, max_epochs, net, context):
+    def _choose_epochs(self, given, rows, max_epochs, net, data, context):
         """Train on some of the rows and watch the others.
 
         Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
@@ -115,9 +117,8 @@ class TrainingMixin:
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
-        X, target = data["X"], None if data["y"] is data["X"] else data["y"]
         scores = [
-            self._score_samples(X[index], None if target is None else target[index], net)
+            self._score_samples(given.take(index[:ENOUGH_ROWS]), net)
             for net, (_, index) in zip(nets, splits, strict=True)
         ]
         return run, nets, np.concatenate(scores)
@@ -182,19 +183,21 @@ class TrainingMixin:
         ).initialize()
 
     def _parameter_groups(self, rows):
-        """Decay would pull the shortcut from PCA, and the gates to zero."""
+        """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""
         shortcut = {"weight_decay": 0.0}
-        if self.shortcut == "pca":
+        if self._shortcut() == "pca":
             shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
-        return [("*shortcut.*", shortcut), ("*.gate", {"weight_decay": 0.0})]
+        scalars = ["*.gate", "*log_odds", "*likelihood.*"]
+        return [("*shortcut.*", shortcut), *((name, {"weight_decay": 0.0}) for name in scalars)]
 
-    def _keep(self, X, target, net, n_iter, held_out_scores=None):
+    def _keep(self, given, net, n_iter, held_out_scores=None):
         """The fitted attributes of a trained net."""
         self.net_ = net
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
-        with step_threads(net, X):
-            self._learn_offset(X, target, held_out_scores)
+        with step_threads(net, given.X):
+            self._keep_codes(given)
+            self._learn_offset(given, held_out_scores)
         if not math.isfinite(self.offset_):
             raise ValueError(f"Training diverged in its last step. Lower lr (it was {net.lr:.3g}).")
 
@@ -210,9 +213,13 @@ class TrainingMixin:
         if self.max_epochs != "auto":
             return self.max_epochs
         n_updates = N_UPDATES if len(rows) >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
-        if self.shortcut != "pca":
+        if self._takes_long():
             n_updates *= FROM_SCRATCH
         return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
+
+    def _takes_long(self):
+        """Whether training needs more than the usual number of steps."""
+        return self._shortcut() != "pca"
 
     def _lr(self, rows):
         if self.lr != "auto":
@@ -257,6 +264,7 @@ def train(
     validated = held[0] is not None
     n_unsettled = 0  # losses that cannot be compared, for what is evaluated still changes
     sizes = [len(batch) for batch in (held if validated else rows)]
+    margin = partial(nets[0].criterion_.margin, tol=tol)
     run = Run(cut_short=max_epochs > 0)
     if validated:
         first_states = best_states = states_of(nets)
@@ -283,7 +291,7 @@ def train(
                 run.losses.append(loss)
                 if nets[0].module_.progress < nets[0].module_.settled:
                     n_unsettled = len(run.losses)
-                stalled = has_stalled(run.losses[n_unsettled:], patience, tol)
+                stalled = has_stalled(run.losses[n_unsettled:], patience, margin)
                 if stalled or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break
@@ -303,7 +311,7 @@ def train(
     if validated:
         restore(nets, best_states)
         gains = first_errors - evaluate(nets, held)[1]
-        needed = max(tol * run.losses[0], gains.std() / math.sqrt(len(gains)))
+        needed = max(margin(run.losses[0]), gains.std() / math.sqrt(len(gains)))
         if run.losses[0] - run.losses[run.best_epoch] <= needed:
             run.best_epoch = 0
             restore(nets, first_states)
@@ -328,7 +336,7 @@ def evaluate(nets, held):
     return np.average(losses, weights=[len(batch) for batch in held]), np.concatenate(errors)
 
 
-def has_stalled(losses, patience, tol):
+def has_stalled(losses, patience, margin):
     """Whether no loss of the last ``patience`` epochs is below the one before them.
 
     The one before them, not the best of all: a large learning rate first drives the net away from
@@ -336,7 +344,8 @@ def has_stalled(losses, patience, tol):
     """
     if len(losses) <= patience:
         return False
-    return min(losses[-patience:]) > losses[-patience - 1] * (1 - tol)
+    before = losses[-patience - 1]
+    return min(losses[-patience:]) > before - margin(before)
 
 
 def check_finite(loss, epoch, net):
@@ -387,8 +396,9 @@ def local_seed(seed, device):
 def step_threads(net, rows):
     """As many threads as a step of this size can use; afterwards as many as there were."""
     n_threads = torch.get_num_threads()
-    n_weights = sum(p.numel() for p in net.module_.parameters())
-    useful = n_weights * len(rows) // net.n_batches // MULTIPLICATIONS_PER_THREAD
+    work = sum(p.numel() for p in net.module_.parameters())
+    work += sum(getattr(module, "multiplications", 0) for module in net.module_.modules())
+    useful = work * len(rows) // net.n_batches // MULTIPLICATIONS_PER_THREAD
     torch.set_num_threads(max(1, min(n_threads, useful)))
     try:
         yield

@@ -5,6 +5,7 @@ import functools
 import sys
 import warnings
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,29 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+
+
+class Given(NamedTuple):
+    """What `fit` and `score_samples` are given, as arrays that are known to be valid."""
+
+    X: np.ndarray
+    target: np.ndarray | None = None  # None: X
+    condition: np.ndarray | None = None
+
+    @property
+    def rebuilt(self):
+        """What the rows are to become."""
+        return self.X if self.target is None else self.target
+
+    @property
+    def inputs(self):
+        """What a module's encoder is given."""
+        return (self.X,) if self.condition is None else (self.X, self.condition)
+
+    def take(self, index):
+        """The rows of the given numbers."""
+        return Given(*(None if array is None else array[index] for array in self))
+
 
 FLOATS = (np.float64, np.float32)
 OUR_OWN = ("skae", "sklearn", "contextlib")

@@ -54,7 +54,7 @@ class Objective(nn.Module):
         if batch.observed is None:  # all entries count the same: one mean does for two
             error = self.entries(output, batch, module).mean()
         else:
-            error = self.error(output, batch, module).mean()
+            error = self.average(self.entries(output, batch, module), batch.observed).mean()
         penalty = self.penalty(output, batch, module)
         return error if penalty is None else error + penalty
 
@@ -64,7 +64,11 @@ class Objective(nn.Module):
 
     def error(self, output, batch, module):
         """Each row's loss, the mean over its observed entries, in standardised units: (n,)."""
-        return observed_mean(self.entries(output, batch, module), batch.observed)
+        return self.average(self.entries(output, batch, module), batch.observed)
+
+    def average(self, entries, observed):
+        """The loss of rows from that of their entries."""
+        return observed_mean(entries, observed)
 
     def total_error(self, output, batch, module):
         """Each row's loss in units of the target, summed as if all entries were observed: (n,)."""
@@ -74,6 +78,10 @@ class Objective(nn.Module):
 
     def penalty(self, output, batch, module):
         """What a family adds to the mean error; nothing here."""
+
+    def margin(self, loss, tol):
+        """By how much a loss must fall below this one to count as lower."""
+        return tol * loss
 
 
 class Extended(Objective):
@@ -85,6 +93,12 @@ class Extended(Objective):
 
     def entries(self, output, batch, module):
         return self.objective.entries(output, batch, module)
+
+    def average(self, entries, observed):
+        return self.objective.average(entries, observed)
+
+    def margin(self, loss, tol):
+        return self.objective.margin(loss, tol)
 
     def penalty(self, output, batch, module):
         terms = self.objective.penalty(output, batch, module), self.term(output, batch, module)

@@ -14,6 +14,7 @@ from skae._base import BaseAutoencoder
 QUICK = {
     "code_size": 3,
     "hidden_layer_sizes": (8,),
+    "codebook_size": 16,
     "max_epochs": 3,
     "early_stopping": False,
     "random_state": 0,

@@ -12,6 +12,8 @@ from skae import (
     KSparseAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
     _stacked,
     _training,
 )
@@ -63,6 +65,9 @@ def few_steps(monkeypatch):
         KSparseAutoencoder(selection="batchtopk", unit_norm=True, max_epochs=1),
         DenoisingAutoencoder(noise="swap", noise_level=0.2, emphasis=(1.0, 0.5), **SMALL),
         ContractiveAutoencoder(n_projections=1, **SMALL),
+        VariationalAutoencoder(likelihood="student_t", dispersion="predicted", **SMALL),
+        VariationalAutoencoder(objective="iwae", shortcut=None, **SMALL),
+        VectorQuantizedAutoencoder(output="indices", **SMALL),
         StackedAutoencoder(layer=DenoisingAutoencoder(noise="masking", **SMALL), **SMALL),
     ]
 )

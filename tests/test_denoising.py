@@ -16,6 +16,7 @@ from skae import (
     KSparseAutoencoder,
     SparseAutoencoder,
 )
+from skae._validation import Given
 from skae.nn.autoencoder import find
 from skae.nn.layers import NOISES, MaskingNoise, Noise, SaltAndPepperNoise, SwapNoise
 
@@ -125,7 +126,7 @@ def test_emphasis_weighs_the_two_kinds_of_entries(which, X):
     emphasis = (1.0, 0.0) if which == "alpha" else (0.0, 1.0)
     with pytest.warns(UserWarning, match="max_epochs"):
         ae = DenoisingAutoencoder(**settings, emphasis=emphasis).fit(X)
-    net, rows = ae.net_, ae._as_rows(X)
+    net, rows = ae.net_, ae._as_rows(Given(X))
     net.module_.train()
     output = net.module_(rows.x)
     mask = find(net.module_.encoder, Noise).corrupted
@@ -219,7 +220,7 @@ def test_families_cross_by_inheritance(cls):
     assert 0 < ae.l0_ < 26
     assert ((reconstruct(ae, X) - X) ** 2).mean() < 0.5
     # both have their part in what is minimised
-    module, rows = ae.net_.module_.train(), ae._as_rows(X)
+    module, rows = ae.net_.module_.train(), ae._as_rows(Given(X))
     output = module(rows.x)
     mask = find(module.encoder, Noise).corrupted
     squares = (output.reconstruction - rows.target) ** 2

@@ -20,7 +20,12 @@ ROOMS = [
     "nn.mlp",
     "nn.autoencoder",
     "nn.jacobian",
+    "nn.convolutional",
+    "nn.masked",
     "nn.top_k",
+    "nn.likelihoods",
+    "nn.variational",
+    "nn.vector_quantizer",
     "nn",
     "objectives",
     "_batches",
@@ -28,10 +33,11 @@ ROOMS = [
     # the scikit-learn side
     "_validation",
     "_architecture",
-    "_training",
     "_outlier",
     "_generative",
+    "_training",
     "_base",
+    "_shapes",
     "_sparse_codes",
 ]
 TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import KSparseAutoencoder
 from skae._k_sparse import Annealed, AuxKObjective, geometric_median
+from skae._validation import Given
 from skae.model_selection import reconstruction_r2
 from skae.nn.autoencoder import find
 from skae.nn.mlp import MLP
@@ -58,7 +59,7 @@ def test_k_falls_to_its_target_in_the_first_half():
 def test_training_follows_the_schedule(X):
     ae = KSparseAutoencoder(**SHORT).fit(X)
     module = ae.net_.module_.train()
-    x = ae._as_rows(X).x
+    x = ae._as_rows(Given(X)).x
     for progress, k in ((0.0, 20), (1.0, 5)):
         module.progress = progress
         assert ((module(x).code != 0).sum(1) == k).all()
@@ -106,7 +107,7 @@ def test_batch_top_k_spends_more_on_some_rows(digits):
 
 def test_idle_counts_the_rows_since_a_unit_was_kept(X):
     ae = KSparseAutoencoder(**SHORT).fit(X)
-    module, x = ae.net_.module_.train(), ae._as_rows(X).x
+    module, x = ae.net_.module_.train(), ae._as_rows(Given(X)).x
     module.idle.zero_()
     code = module(x).code
     assert_array_equal(module.idle, np.where((code != 0).any(0), 0, len(X)))
@@ -119,7 +120,7 @@ def test_idle_counts_the_rows_since_a_unit_was_kept(X):
 
 def test_the_auxiliary_loss_rebuilds_the_residual_by_dead_units_only(X):
     ae = KSparseAutoencoder(**SHORT, aux_weight=0.5, dead_after=10, tied_weights=False).fit(X)
-    module, rows = ae.net_.module_.train(), ae._as_rows(X)
+    module, rows = ae.net_.module_.train(), ae._as_rows(Given(X))
     module.progress = 1.0
     output = module(rows.x)
     objective = ae.net_.criterion_
@@ -180,7 +181,7 @@ def test_geometric_median_is_where_unit_vectors_cancel():
 @pytest.mark.parametrize("pre_bias", ["geometric_median", "median", "mean"])
 def test_pre_bias_starts_where_it_should(pre_bias, X):
     ae = KSparseAutoencoder(**{**SHORT, "max_epochs": 0}, pre_bias=pre_bias).fit(X)
-    x = ae._as_rows(X).x
+    x = ae._as_rows(Given(X)).x
     expected = {
         "geometric_median": geometric_median(x),
         "median": x.median(0).values,

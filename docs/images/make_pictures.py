@@ -9,24 +9,31 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import norm
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 
-from skae import Autoencoder, DenoisingAutoencoder, KSparseAutoencoder, SparseAutoencoder
+from skae import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    KSparseAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+)
 from skae.model_selection import reconstruction_r2
 
 HERE = Path(__file__).parent
-DIGITS = load_digits().data
-TRAIN, TEST = train_test_split(DIGITS, random_state=0)
+DIGITS, LABELS = load_digits(return_X_y=True)
+TRAIN, TEST, TRAIN_LABELS, TEST_LABELS = train_test_split(DIGITS, LABELS, random_state=0)
 CENTER, SCALE = TRAIN.mean(axis=0), np.sqrt(TRAIN.var(axis=0).mean())
 
 
-def rows_of_digits(name, rows, vmin=0, vmax=16):
+def rows_of_digits(name, rows, vmin=0, vmax=16, n_shown=12):
     """A picture of digits, one line for each entry of ``rows``."""
-    n_shown = 12
     figure, grid = plt.subplots(
         len(rows), n_shown, figsize=(9, 0.8 * len(rows)), layout="constrained"
     )
@@ -140,7 +147,80 @@ def k_sparse():
     figure.savefig(HERE / "k_sparse.png", dpi=110)
 
 
-PICTURES = {f.__name__: f for f in (denoising, paired, sparse, k_sparse)}
+def variational():
+    """The codes of two numbers, and what a grid of them is decoded to."""
+    model = VariationalAutoencoder(2, random_state=0).fit(TRAIN)
+    codes = model.transform(TEST)
+    n = 12
+    quantiles = norm.ppf((np.arange(n) + 0.5) / n)
+    grid = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
+    images = np.pad(model.inverse_transform(grid).reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
+    for code, digit in zip(codes, TEST_LABELS, strict=True):
+        left.text(*code, str(digit), color=f"C{digit}", fontsize=8, ha="center", va="center")
+    limits = np.array([codes.min(axis=0) - 0.3, codes.max(axis=0) + 0.3]).T
+    left.set(xlim=limits[0], ylim=limits[1])
+    left.set_title("means of the posteriors of held-out digits", fontsize=10)
+    left.set(xlabel="first unit of the code", ylabel="second unit")
+    # One large image of the small ones.
+    image = images.reshape(n, n, 10, 10).swapaxes(1, 2).reshape(10 * n, 10 * n)
+    right.imshow(image, cmap="gray_r", vmin=0, vmax=16)
+    right.set(xticks=[], yticks=[])
+    right.set_title("what equally likely codes are decoded to", fontsize=10)
+    figure.savefig(HERE / "variational.png", dpi=110)
+
+
+def generating():
+    """Digits that are sampled, asked for by name, between two others, and turned into others."""
+    labels = np.arange(10)
+    settings = {"likelihood": "gaussian", "random_state": 0}
+    plain = Autoencoder(code_size=8, random_state=0).fit(TRAIN)
+    prior = VariationalAutoencoder(8, **settings).fit(TRAIN)
+    given = VariationalAutoencoder(8, categorical_condition=True, **settings)
+    given.fit(TRAIN, condition=TRAIN_LABELS)
+    one_code = np.repeat(given.transform(TEST[:1], condition=TEST_LABELS[:1]), 10, axis=0)
+    zero, three, eight = (TEST[digit == TEST_LABELS][1] for digit in (0, 3, 8))
+    pair = np.isin(TRAIN_LABELS, [0, 6])
+    direction = prior.attribute_direction(TRAIN[pair], TRAIN_LABELS[pair])
+    rows = {
+        "held-out digits": TEST,
+        "sampled, Autoencoder": plain.sample(10, random_state=0),
+        "sampled, variational": prior.sample(10, random_state=0),
+        "sampled, given 0 to 9": given.sample(10, condition=labels, random_state=0),
+        f"the code of a {TEST_LABELS[0]}, given 0 to 9": given.inverse_transform(
+            one_code, condition=labels
+        ),
+        "from 3 to 8": prior.interpolate(three, eight, 10),
+        "0, with more and more 6": [
+            prior.edit(zero, direction, amount) for amount in np.linspace(0, 1.2, 10)
+        ],
+    }
+    rows_of_digits("generating", rows, n_shown=10)
+
+
+def vector_quantized():
+    four = PCA(4).fit(TRAIN)
+    model = VectorQuantizedAutoencoder(16, output="indices", random_state=0).fit(TRAIN)
+    rows = {
+        "digits": TEST,
+        "PCA, 4 numbers": four.inverse_transform(four.transform(TEST)),
+        "4 whole numbers, 32 bits": model.inverse_transform(model.transform(TEST)),
+    }
+    rows_of_digits("vector_quantized", rows)
+
+
+PICTURES = {
+    f.__name__: f
+    for f in (
+        denoising,
+        paired,
+        sparse,
+        k_sparse,
+        variational,
+        generating,
+        vector_quantized,
+    )
+}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", ConvergenceWarning)

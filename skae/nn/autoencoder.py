@@ -82,14 +82,13 @@ class EncoderDecoder(nn.Module):
         return self.target_units(activated), logits, activated
 
     @torch.no_grad()
-    def start_at(self, encoder, decoder):
-        """Start at the linear maps ``encoder`` and ``decoder``, pairs of a weight and a bias.
+    def start_at(self, maps):
+        """Start at the linear maps ``maps.encoder`` and ``maps.decoder``, weights and biases.
 
         Only the shortcuts are written; the paths beside them are silent, so that this is the whole
         net. Codes beyond those that the maps have start at zero.
         """
-        halves = zip((self.encoder, self.decoder), (encoder, decoder), strict=True)
-        for half, (weight, bias) in halves:
+        for half, (weight, bias) in ((self.encoder, maps.encoder), (self.decoder, maps.decoder)):
             linear = find(half, Shortcut).shortcut
             linear.weight.zero_()[: weight.shape[0], : weight.shape[1]].copy_(weight)
             linear.bias.zero_()[: len(bias)].copy_(bias)

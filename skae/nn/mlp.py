@@ -15,6 +15,11 @@ class MLP(nn.Sequential):
             *_layers([nn.Linear(*pair) for pair in pairwise(sizes)], activation, dropout)
         )
 
+    @property
+    def last(self):
+        """The layer that gives the outputs."""
+        return self[-1]
+
 
 class TiedMLP(nn.Sequential):
     """The mirror image of ``mlp``, whose weights it shares, transposed; the biases are its own."""

@@ -1,0 +1,211 @@
+"""The convolutional autoencoder: images and signals."""
+
+import math
+from numbers import Integral
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._base import BaseAutoencoder
+from ._shapes import ShapedRowsMixin
+from .nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, Fold, sizes_of
+
+
+class ConvolutionalAutoencoder(ShapedRowsMixin, BaseAutoencoder):
+    r"""Learns codes of images or signals by convolutions.
+
+    Minimises the mean over rows of
+
+    .. math:: \frac{\lVert x - d(e(x)) \rVert^2}{p s^2}
+
+    for images of :math:`p` numbers and :math:`s` = ``scale_``. The encoder :math:`e` consists of
+    convolutions that each halve the height and the width (rounded up), and of a dense layer; the
+    decoder :math:`d` mirrors it, and restores every size exactly. Beside both stands a linear path
+    that starts at PCA.
+
+    Parameters
+    ----------
+    code_size : int, float or None, default=32
+        Numbers in the code. None keeps the smallest feature maps as the code, with no dense layer
+        and no linear path: a code that has places.
+    channels : tuple of int, default=(32, 64)
+        Maps of each convolution of the encoder.
+    kernel_size : int, default=3
+        Height and width of each kernel, odd.
+    upsampling : {"transposed", "resize"}, default="transposed"
+        How the decoder doubles a size: by a transposed convolution, or by repeating pixels before a
+        convolution, which leaves no checkerboard (Odena et al., 2016).
+    image_shape : tuple of int, default=None
+        The axes of a row, (height, width), or with channels (channels, height, width) or (height,
+        width, channels); for signals (length,) or with channels. Needed if rows are flat, and
+        otherwise that of X. Flat rows without it are squares, or signals if they cannot be.
+    channel_order : {"auto", "first", "last"}, default="auto"
+        Where the channels are, if there are any. "auto": last, if there are at most 4 of them and
+        fewer than on the first axis, and else first.
+    n_spatial_axes : {1, 2}, default=2
+        1: rows are signals, of shape (length,) or with channels.
+    precision : {"float32", "bf16"}, default="float32"
+        Of the convolutions; the weights are float32 either way. "bf16" is for GPUs.
+    hidden_layer_sizes : tuple of int, default=()
+        Dense layers between the smallest maps and the code.
+    **other_parameters
+        Those of :class:`Autoencoder`, with the same defaults; ``tied_weights`` must be False.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int
+        Channels, height and width of a row (a signal has height 1).
+    **other_attributes
+        Those of :class:`Autoencoder`.
+
+    Raises
+    ------
+    ValueError
+        If rows have another shape than in `fit`, if ``image_shape`` does not hold as many numbers
+        as a row, if ``kernel_size`` is even, and as :class:`Autoencoder` does.
+
+    See Also
+    --------
+    Autoencoder : For tables.
+
+    Notes
+    -----
+    Arrays of shape (n, height, width), (n, channels, height, width) or (n, height, width, channels)
+    are taken as they are, bytes too, and `inverse_transform` gives them back in that shape.
+
+    References
+    ----------
+    Masci, Meier, Cireşan, Schmidhuber: Stacked convolutional auto-encoders for hierarchical feature
+    extraction. ICANN 2011.
+
+    Odena, Dumoulin, Olah: Deconvolution and checkerboard artifacts. Distill, 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ConvolutionalAutoencoder
+    >>> images = load_digits().images
+    >>> images.shape
+    (1797, 8, 8)
+    >>> autoencoder = ConvolutionalAutoencoder(8, channels=(16, 32), max_epochs=3, random_state=0)
+    >>> codes = autoencoder.set_params(early_stopping=False).fit_transform(images)
+    >>> codes.shape, autoencoder.inverse_transform(codes).shape
+    ((1797, 8), (1797, 8, 8))
+    """
+
+    code_size: Any = 32
+    channels: Any = (32, 64)
+    kernel_size: int = 3
+    upsampling: str = "transposed"
+    image_shape: Any = None
+    channel_order: str = "auto"
+    n_spatial_axes: int = 2
+    precision: str = "float32"
+    hidden_layer_sizes: Any = ()
+
+    _parameter_constraints = {
+        "channels": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "upsampling": [StrOptions({"transposed", "resize"})],
+        "image_shape": ["array-like", None],
+        "channel_order": [StrOptions({"auto", "first", "last"})],
+        "n_spatial_axes": [Interval(Integral, 1, 2, closed="both")],
+        "precision": [StrOptions({"float32", "bf16"})],
+    }
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if not (
+            self._channels() and all(isinstance(n, Integral) and n > 0 for n in self._channels())
+        ):
+            raise ValueError(f"channels must be integers of at least 1, got {self.channels}.")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd, so that a kernel has a middle, got {self.kernel_size}."
+            )
+        if self.tied_weights:
+            raise ValueError(
+                f"tied_weights=True is for dense layers; {type(self).__name__} has convolutions."
+            )
+
+    def _channels(self):
+        return [self.channels] if isinstance(self.channels, Integral) else list(self.channels)
+
+    def _fold(self, shape, n_features):
+        given = None if self.image_shape is None else tuple(self.image_shape)
+        if shape is not None and given is not None and shape != given:
+            raise ValueError(f"X has rows of shape {shape}, but image_shape is {given}.")
+        self._image_fold = self._as_fold(shape or given, n_features)
+        self.image_shape_ = self._image_fold.channels, *self._image_fold.size
+
+    def _as_fold(self, shape, n_features):
+        """How flat rows are images of this shape."""
+        axes = self.n_spatial_axes
+        if shape is None:
+            side = math.isqrt(n_features)
+            square = axes == 2 and side * side == n_features
+            shape = (side, side) if square else (n_features,)
+            axes = len(shape)
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={shape} has {math.prod(shape)} numbers, but X has {n_features} "
+                "columns."
+            )
+        if len(shape) == axes:
+            return Fold(1, (1, *shape)[-2:])
+        if len(shape) != axes + 1:
+            raise ValueError(
+                f"Rows of shape {shape} are no images: n_spatial_axes={axes} allows for "
+                f"{axes} axes, or {axes + 1} with channels."
+            )
+        last = self.channel_order == "last"
+        if self.channel_order == "auto":
+            last = shape[-1] <= 4 and shape[-1] < shape[0]
+        channels, size = (shape[-1], shape[:-1]) if last else (shape[0], shape[1:])
+        return Fold(channels, (1, *size)[-2:], last)
+
+    def _target_fold(self):
+        if not self._paired:
+            return self._image_fold
+        return self._as_fold(self._target_shape, self.n_outputs_)
+
+    def _smallest(self):
+        """Numbers in one of the encoder's last maps."""
+        return math.prod(sizes_of(self._image_fold.size, len(self._channels()))[-1])
+
+    def _default_code_size(self, n_features):
+        return self._channels()[-1] * self._smallest()
+
+    def _shortcut(self):
+        return None if self.code_size is None else super()._shortcut()
+
+    def _is_linear(self, sizes):
+        return False
+
+    def _settings(self):
+        names = "activation", "dropout", "upsampling", "precision"
+        return {name: getattr(self, name) for name in names}
+
+    def _encoder_path(self, sizes):
+        hidden = None if self.code_size is None else sizes[1:-1]
+        return ConvolutionalEncoder(
+            self._image_fold,
+            self._channels(),
+            self.kernel_size,
+            hidden,
+            sizes[-1],
+            self._n_conditions,
+            self._settings(),
+        )
+
+    def _decoder_path(self, sizes, encoder):
+        hidden = None if self.code_size is None else sizes[1:-1]
+        return ConvolutionalDecoder(
+            self._target_fold(),
+            self._channels(),
+            self.kernel_size,
+            hidden,
+            sizes[0],
+            sizes[-1],
+            self._settings(),
+        )

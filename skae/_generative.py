@@ -1,0 +1,269 @@
+"""New rows, and rows that are changed in their codes, of any estimator that encodes and decodes."""
+
+import copy
+import inspect
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+# Numbers of the training rows' codes that are kept to learn their density.
+KEPT_NUMBERS = 2**18
+MOST_KEPT_ROWS = 4096
+# Of the default density: numbers of components to choose from, and the longest code for which
+# the columns of a component are correlated.
+COMPONENTS = (1, 2, 4, 8, 16)
+LONGEST_CORRELATED = 64
+# Its smallest variance, as a share of the codes'.
+SMALLEST_VARIANCE = 1e-4
+
+
+class GenerativeMixin:
+    """`sample`, `interpolate`, and moves along directions of the code space.
+
+    The estimator has `transform`, `inverse_transform` and a parameter ``code_density``, and calls
+    `_keep_codes` at the end of `fit`.
+    """
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """New rows: codes drawn from the density of the training codes, decoded.
+
+        The density, ``code_density_``, is learned at the first call.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Of the codes.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, `n_outputs_`), or a frame
+            As `inverse_transform` gives it.
+        """
+        return self.inverse_transform(self._draw_codes(n_samples, random_state))
+
+    def interpolate(self, a, b, n_steps=8, *, path="linear", **given):
+        """Rows on the way from one row to another, at equal steps between their codes.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,) or (n_samples, n_features)
+            The ends.
+        n_steps : int, default=8
+            Rows on the way, with both ends.
+        path : {"linear", "spherical"}, default="linear"
+            Straight, or on an arc around the origin, which keeps the length of codes that come
+            from a normal distribution (White, 2016).
+        **given
+            What `transform` and `inverse_transform` need beside the rows (a condition).
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_steps, `n_outputs_`) or (n_samples, n_steps, `n_outputs_`)
+
+        References
+        ----------
+        White: Sampling generative networks. arXiv:1609.04468, 2016.
+        """
+        if not (isinstance(n_steps, Integral) and n_steps >= 2):
+            raise ValueError(f"n_steps must be an integer of at least 2, got {n_steps!r}.")
+        if path not in PATHS:
+            raise ValueError(f"path must be one of {sorted(PATHS)}, got {path!r}.")
+        rows, one_row = self._some_rows(a, given)
+        start, end = self._encode(rows), self._encode(self._some_rows(b, given)[0])
+        if start.shape != end.shape:
+            raise ValueError(
+                f"a and b must have equally many rows, but have {len(start)} and {len(end)}."
+            )
+        steps = np.linspace(0, 1, n_steps, dtype=start.dtype)[:, None]
+        codes = PATHS[path](start[:, None], end[:, None], steps)
+        codes = codes.reshape(-1, codes.shape[-1])
+        rows = self._shaped(self._decode(codes, rows.condition, n_steps))
+        return rows if one_row else rows.reshape(len(start), n_steps, *rows.shape[1:])
+
+    def attribute_direction(self, X, y, *, method="mean", **given):
+        """The direction in the code space along which an attribute of the rows grows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their attribute: two classes, of which the second in order is the one that has it, or
+            (for "linear") numbers.
+        method : {"mean", "linear"}, default="mean"
+            "mean": from the mean code of the one class to that of the other. "linear": along the
+            normal of a linear model, which leaves alone what merely goes with the attribute.
+
+        Returns
+        -------
+        direction : ndarray of shape (`code_size_`,)
+            A step of this length leads from the mean of the one class to that of the other (as
+            far as it goes along the normal), or raises the number by one.
+        """
+        codes, y = self._encode(self._some_rows(X, given)[0]), column_or_1d(y)
+        check_consistent_length(codes, y)
+        kind = type_of_target(y)
+        if method == "linear" and kind in ("continuous", "multiclass") and y.dtype.kind in "fiu":
+            normal = LinearRegression().fit(codes, y).coef_
+            return (normal / (normal @ normal)).astype(codes.dtype)
+        classes = np.unique(y)
+        if len(classes) != 2:
+            raise ValueError(
+                f"y must have two classes, of rows with the attribute and rows without it, but has "
+                f"{len(classes)}: {classes[:5].tolist()}"
+                f"{'' if method == 'linear' else ', or be numbers for method=' + repr('linear')}."
+            )
+        difference = codes[y == classes[1]].mean(axis=0) - codes[y == classes[0]].mean(axis=0)
+        if method == "mean":
+            return difference
+        if method != "linear":
+            raise ValueError(f"method must be 'mean' or 'linear', got {method!r}.")
+        unit = np.maximum(codes.std(axis=0), np.finfo(codes.dtype).tiny)
+        normal = LogisticRegression().fit(codes / unit, y).coef_[0] / unit
+        return (normal * (normal @ difference) / (normal @ normal)).astype(codes.dtype)
+
+    def edit(self, X, direction, amount=1.0, **given):
+        """The rows of X after a move of their codes: with more of an attribute, or less.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        direction : array-like of shape (`code_size_`,)
+            As `attribute_direction` gives it.
+        amount : float, default=1.0
+            How far to go; negative takes the attribute away.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, `n_outputs_`)
+        """
+        rows, one_row = self._some_rows(X, given)
+        codes = self._encode(rows)
+        direction = np.asarray(direction, dtype=codes.dtype)
+        if direction.shape != codes.shape[1:]:
+            raise ValueError(
+                f"direction must be of shape {codes.shape[1:]}, a step in the code space, but is "
+                f"of shape {direction.shape}."
+            )
+        codes += codes.dtype.type(amount) * direction
+        edited = self._shaped(self._decode(codes, rows.condition))
+        return edited[0] if one_row else edited
+
+    def traverse(self, x, unit, values, **given):
+        """One row with one number of its code set to each of the values.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_features,)
+            The row.
+        unit : int
+            Which number of the code.
+        values : array-like of shape (n_values,)
+            What it is set to.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_values, `n_outputs_`)
+        """
+        values = column_or_1d(values)
+        rows = self._some_rows(x, given)[0].take([0])
+        codes = np.repeat(self._encode(rows), len(values), axis=0)
+        if not (isinstance(unit, Integral) and -codes.shape[1] <= unit < codes.shape[1]):
+            raise ValueError(f"unit must be one of the {codes.shape[1]} of the code, got {unit!r}.")
+        codes[:, unit] = values
+        return self._shaped(self._decode(codes, rows.condition, len(values)))
+
+    @property
+    def code_density_(self):
+        """The density of the training codes, which `sample` draws from."""
+        check_is_fitted(self, "_kept_codes")
+        if self._code_density is None:
+            codes = self._kept_codes.astype(float)
+            if self.code_density is None:
+                self._code_density = mixture(codes, self._seed)
+            else:
+                self._code_density = clone(self.code_density).fit(codes)
+        return self._code_density
+
+    def _keep_codes(self, given):
+        """Keep the codes of some training rows; their density is learned when it is asked for."""
+        n = min(MOST_KEPT_ROWS, max(1, KEPT_NUMBERS // self.code_size_))
+        step = -(-len(given.X) // n)
+        self._kept_codes = self._encode(given.take(slice(None, None, step)))
+        self._code_density = None
+
+    def _draw_codes(self, n_samples, random_state):
+        """Codes from the density, each number within those of the training rows."""
+        check_n_samples(n_samples)
+        density = copy.copy(self.code_density_)
+        if not hasattr(density, "sample"):
+            raise TypeError(f"code_density must have a method sample, {density} has none.")
+        random_state = check_random_state(random_state)
+        if "random_state" in inspect.signature(density.sample).parameters:
+            codes = density.sample(n_samples, random_state=random_state)
+        else:
+            density.random_state = random_state
+            codes = density.sample(n_samples)
+        if isinstance(codes, tuple):  # a mixture gives the components too, one after the other
+            codes = random_state.permutation(codes[0])
+        kept = self._kept_codes
+        return np.clip(codes, kept.min(axis=0), kept.max(axis=0)).astype(kept.dtype)
+
+    def _some_rows(self, X, given):
+        """Rows, or one row, and what else is given; and whether it was one row."""
+        one_row = np.ndim(X) == 1 or np.shape(X) == getattr(self, "_row_shape", None)
+        return self._inputs(np.asarray(X)[None] if one_row else X, **given), one_row
+
+
+def check_n_samples(n_samples):
+    """A number of rows to draw."""
+    if not (isinstance(n_samples, Integral) and n_samples >= 1):
+        raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+
+
+def linear(start, end, step):
+    """The straight way."""
+    return start + step * (end - start)
+
+
+def spherical(start, end, step):
+    """The arc around the origin; straight where the two ends lie in one direction."""
+    lengths = [np.linalg.norm(code, axis=-1, keepdims=True) for code in (start, end)]
+    cosine = (start * end).sum(-1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    sine = np.sin(angle)
+    flat = sine < 1e-6
+    sine = np.where(flat, 1, sine)
+    arc = np.sin((1 - step) * angle) / sine * start + np.sin(step * angle) / sine * end
+    return np.where(flat, linear(start, end, step), arc)
+
+
+PATHS = {"linear": linear, "spherical": spherical}
+
+
+def mixture(codes, seed):
+    """A mixture of Gaussians, its number of components chosen by BIC."""
+    n, size = codes.shape
+    settings = {
+        "covariance_type": "full" if size <= LONGEST_CORRELATED else "diag",
+        "reg_covar": max(SMALLEST_VARIANCE * codes.var(axis=0).mean(), 1e-12),
+        "random_state": seed,
+    }
+    counts = [k for k in COMPONENTS if 2 * k <= n] or [1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if n == 1:  # one code is not enough to fit any
+            codes = np.repeat(codes, 2, axis=0)
+        fitted = [GaussianMixture(k, **settings).fit(codes) for k in counts]
+    return min(fitted, key=lambda density: density.bic(codes))

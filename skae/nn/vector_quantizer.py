@@ -1,0 +1,102 @@
+"""Codes made of vectors from a codebook, and the module around them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .autoencoder import EncoderDecoder
+
+# A vector that is chosen less often than this share of the average moves to where there are codes.
+RARE = 0.03
+# Of the usage that is added to each vector, so that one that is never chosen stays finite.
+SMOOTHING = 1e-5
+
+
+class QuantizedOutput(NamedTuple):
+    """An `Output`, and the code before it was quantised."""
+
+    code: torch.Tensor
+    reconstruction: torch.Tensor
+    logits: torch.Tensor | None
+    continuous: torch.Tensor
+
+
+class VectorQuantizer(nn.Module):
+    """Replaces each piece of a code by the nearest vector of the codebook.
+
+    The vectors are running means of the pieces that choose them (van den Oord et al., 2017,
+    appendix), and the gradient passes as if nothing were replaced.
+    """
+
+    def __init__(self, codebook_size, embedding_size, decay):
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("codebook", torch.zeros(codebook_size, embedding_size))
+        self.register_buffer("usage", torch.ones(codebook_size))
+        self.register_buffer("sums", torch.zeros(codebook_size, embedding_size))
+
+    @torch.no_grad()
+    def start_at(self, codebook):
+        """Start at the given vectors, each as if it had been chosen once a batch."""
+        self.codebook.copy_(codebook)
+        self.sums.copy_(codebook)
+        self.usage.fill_(1.0)
+
+    def indices(self, code):
+        """Numbers of the nearest vectors: (n, pieces)."""
+        return torch.cdist(self.pieces(code), self.codebook).argmin(-1)
+
+    def pieces(self, code):
+        """A code cut into vectors of the codebook's size."""
+        return code.unflatten(-1, (-1, self.codebook.shape[1]))
+
+    def look_up(self, indices):
+        """The code of these vectors."""
+        return self.codebook[indices].flatten(-2)
+
+    def forward(self, code):
+        indices = self.indices(code.detach())
+        if self.training:
+            self.remember(self.pieces(code.detach()).flatten(0, 1), indices.flatten())
+        return code + (self.look_up(indices) - code).detach()
+
+    @torch.no_grad()
+    def remember(self, pieces, indices):
+        """Move the vectors towards the pieces that chose them."""
+        share = 1 - self.decay
+        counts = torch.bincount(indices, minlength=len(self.codebook)).to(pieces.dtype)
+        self.usage.lerp_(counts, share)
+        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, indices, pieces), share)
+        self.codebook.copy_(self.sums / (self.usage + SMOOTHING)[:, None])
+        rare = self.usage < RARE * len(pieces) / len(self.codebook)
+        n_rare = int(rare.sum())
+        if n_rare:
+            chosen = pieces[torch.randint(len(pieces), (n_rare,), device=pieces.device)]
+            average = max(1.0, len(pieces) / len(self.codebook))
+            self.codebook[rare], self.sums[rare], self.usage[rare] = (
+                chosen,
+                chosen * average,
+                torch.full_like(self.usage[rare], average),
+            )
+
+
+class VectorQuantizedEncoderDecoder(EncoderDecoder):
+    """An `EncoderDecoder` whose codes consist of vectors of a codebook."""
+
+    def __init__(self, quantizer, *parts):
+        super().__init__(*parts)
+        self.quantizer = quantizer
+
+    def forward(self, x):
+        continuous = self.encoder(x)
+        code = self.quantizer(continuous)
+        x, logits, _ = self._reconstruct(code)
+        return QuantizedOutput(code, x, logits, continuous)
+
+    def encode(self, x):
+        return self.quantizer.look_up(self.encode_indices(x))
+
+    def encode_indices(self, x):
+        """Numbers of the vectors of rows in units of X."""
+        return self.quantizer.indices(super().encode(x))

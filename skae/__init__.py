@@ -5,6 +5,7 @@ from ._contractive import ContractiveAutoencoder
 from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
+from ._masked import MaskedAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
 from ._variational import VariationalAutoencoder
@@ -17,6 +18,7 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
+    "MaskedAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "VariationalAutoencoder",

@@ -366,8 +366,16 @@ class BaseAutoencoder(
                 )
         return Given(X, target)
 
+    # Parameters that a family has no use for, and why, or what to set instead.
+    _unused = {}
+
     def _check_parameters(self):
         """What `_parameter_constraints` cannot say."""
+        for name, reason in self._unused.items():
+            if getattr(self, name) != self.__dataclass_fields__[name].default:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
+                )
         sizes = self._hidden_layer_sizes()
         if not all(isinstance(n, Integral) and n >= 1 for n in sizes):
             raise ValueError(

@@ -6,12 +6,11 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import BaseAutoencoder
-from ._shapes import ShapedRowsMixin
-from .nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, Fold, sizes_of
+from ._images import ImageAutoencoder
+from .nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, sizes_of
 
 
-class ConvolutionalAutoencoder(ShapedRowsMixin, BaseAutoencoder):
+class ConvolutionalAutoencoder(ImageAutoencoder):
     r"""Learns codes of images or signals by convolutions.
 
     Minimises the mean over rows of
@@ -97,9 +96,6 @@ class ConvolutionalAutoencoder(ShapedRowsMixin, BaseAutoencoder):
     channels: Any = (32, 64)
     kernel_size: int = 3
     upsampling: str = "transposed"
-    image_shape: Any = None
-    channel_order: str = "auto"
-    n_spatial_axes: int = 2
     precision: str = "float32"
     hidden_layer_sizes: Any = ()
 
@@ -107,11 +103,10 @@ class ConvolutionalAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         "channels": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "upsampling": [StrOptions({"transposed", "resize"})],
-        "image_shape": ["array-like", None],
-        "channel_order": [StrOptions({"auto", "first", "last"})],
-        "n_spatial_axes": [Interval(Integral, 1, 2, closed="both")],
         "precision": [StrOptions({"float32", "bf16"})],
     }
+
+    _unused = {"tied_weights": "it is for dense layers, and these are convolutions"}
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -123,51 +118,9 @@ class ConvolutionalAutoencoder(ShapedRowsMixin, BaseAutoencoder):
             raise ValueError(
                 f"kernel_size must be odd, so that a kernel has a middle, got {self.kernel_size}."
             )
-        if self.tied_weights:
-            raise ValueError(
-                f"tied_weights=True is for dense layers; {type(self).__name__} has convolutions."
-            )
 
     def _channels(self):
         return [self.channels] if isinstance(self.channels, Integral) else list(self.channels)
-
-    def _fold(self, shape, n_features):
-        given = None if self.image_shape is None else tuple(self.image_shape)
-        if shape is not None and given is not None and shape != given:
-            raise ValueError(f"X has rows of shape {shape}, but image_shape is {given}.")
-        self._image_fold = self._as_fold(shape or given, n_features)
-        self.image_shape_ = self._image_fold.channels, *self._image_fold.size
-
-    def _as_fold(self, shape, n_features):
-        """How flat rows are images of this shape."""
-        axes = self.n_spatial_axes
-        if shape is None:
-            side = math.isqrt(n_features)
-            square = axes == 2 and side * side == n_features
-            shape = (side, side) if square else (n_features,)
-            axes = len(shape)
-        if math.prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape={shape} has {math.prod(shape)} numbers, but X has {n_features} "
-                "columns."
-            )
-        if len(shape) == axes:
-            return Fold(1, (1, *shape)[-2:])
-        if len(shape) != axes + 1:
-            raise ValueError(
-                f"Rows of shape {shape} are no images: n_spatial_axes={axes} allows for "
-                f"{axes} axes, or {axes + 1} with channels."
-            )
-        last = self.channel_order == "last"
-        if self.channel_order == "auto":
-            last = shape[-1] <= 4 and shape[-1] < shape[0]
-        channels, size = (shape[-1], shape[:-1]) if last else (shape[0], shape[1:])
-        return Fold(channels, (1, *size)[-2:], last)
-
-    def _target_fold(self):
-        if not self._paired:
-            return self._image_fold
-        return self._as_fold(self._target_shape, self.n_outputs_)
 
     def _smallest(self):
         """Numbers in one of the encoder's last maps."""

@@ -275,6 +275,13 @@ class VariationalAutoencoder(BaseAutoencoder):
         "categorical_condition": ["boolean"],
     }
 
+    _unused = {
+        "loss": "its loss is minus the log likelihood: set likelihood=",
+        "output_activation": "its likelihood says what rows can be: set likelihood=",
+        "code_activation": "its codes are normal, with any mean",
+        "tied_weights": "its encoder also gives variances, which its decoder does not take",
+    }
+
     # -- the scikit-learn methods, with a condition ----------------------------------------------
 
     @unchanged_on_failure
@@ -543,20 +550,6 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        fields, instead = (
-            self.__dataclass_fields__,
-            {
-                "loss": "its loss is minus the log likelihood: set likelihood=",
-                "output_activation": "its likelihood says what rows can be: set likelihood=",
-                "code_activation": "its codes are normal, with any mean",
-                "tied_weights": "its encoder also gives variances, which its decoder does not take",
-            },
-        )
-        for name, reason in instead.items():
-            if getattr(self, name) != fields[name].default:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
-                )
         if self.objective == "iwae" and (self.free_bits > 0 or self.divergence != "kl"):
             raise ValueError(
                 "objective='iwae' is one bound on log p(x): it cannot be had with free_bits or "

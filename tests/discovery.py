@@ -35,15 +35,18 @@ def public_estimators():
 
 ESTIMATORS = public_estimators()
 AUTOENCODERS = [c for c in ESTIMATORS if issubclass(c, BaseAutoencoder)]
+# Those that make rows of codes by default.
+DECODING = [c for c in AUTOENCODERS if hasattr(c(), "inverse_transform")]
 
 
 def having(*methods):
-    """The public estimators with all of these methods."""
-    return [c for c in ESTIMATORS if all(hasattr(c, method) for method in methods)]
+    """The public estimators that have all of these methods by default."""
+    return [c for c in ESTIMATORS if all(hasattr(c(), method) for method in methods)]
 
 
 def quick(cls, **params):
     """An instance that trains briefly, as far as its class has the parameters for it."""
     known = inspect.signature(cls).parameters
-    settings = {name: value for name, value in QUICK.items() if name in known}
+    unused = getattr(cls, "_unused", ())
+    settings = {k: value for k, value in QUICK.items() if k in known and k not in unused}
     return cls(**{**settings, **params})

@@ -8,8 +8,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skae import (
     Autoencoder,
     ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     KSparseAutoencoder,
+    MaskedAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
     VariationalAutoencoder,
@@ -68,6 +70,8 @@ def few_steps(monkeypatch):
         VariationalAutoencoder(likelihood="student_t", dispersion="predicted", **SMALL),
         VariationalAutoencoder(objective="iwae", shortcut=None, **SMALL),
         VectorQuantizedAutoencoder(output="indices", **SMALL),
+        ConvolutionalAutoencoder(None, channels=(2, 3), upsampling="resize", max_epochs=1),
+        MaskedAutoencoder(8, depth=1, pooling="tokens", max_epochs=1),
         StackedAutoencoder(layer=DenoisingAutoencoder(noise="masking", **SMALL), **SMALL),
     ]
 )

@@ -212,7 +212,7 @@ def test_half_precision_is_near(images):
         ({"kernel_size": 4}, "kernel_size must be odd"),
         ({"channels": ()}, "channels must be integers"),
         ({"channels": (4, 0)}, "channels must be integers"),
-        ({"tied_weights": True}, "tied_weights=True is for dense layers"),
+        ({"tied_weights": True}, "tied_weights=True is not for ConvolutionalAutoencoder"),
         ({"image_shape": (8, 9)}, r"rows of shape \(8, 8\), but image_shape is \(8, 9\)"),
         ({"n_spatial_axes": 3}, "'n_spatial_axes'"),
         ({"precision": "half"}, "'precision'"),

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from discovery import AUTOENCODERS, quick
+from discovery import DECODING, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -31,7 +31,7 @@ def linear(X):
     return Autoencoder(2, max_epochs=0, random_state=0).fit(X)
 
 
-@over(AUTOENCODERS)
+@over(DECODING)
 def test_every_family_draws_rows_like_those_it_has_seen(cls, X):
     ae = quick(cls, max_epochs=30).fit(X)
     rows = ae.sample(300, random_state=0)
@@ -44,7 +44,7 @@ def test_every_family_draws_rows_like_those_it_has_seen(cls, X):
     assert 0.3 * rebuilt.std() < rows.std() < 1.5 * rebuilt.std()
 
 
-@over(AUTOENCODERS)
+@over(DECODING)
 def test_every_family_interpolates_and_edits(cls, X):
     ae = quick(cls).fit(X)
     steps = ae.interpolate(X[0], X[1], 5)

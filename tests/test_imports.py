@@ -38,6 +38,7 @@ ROOMS = [
     "_training",
     "_base",
     "_shapes",
+    "_images",
     "_sparse_codes",
 ]
 TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]

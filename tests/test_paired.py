@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from discovery import AUTOENCODERS, quick
+from discovery import DECODING, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -53,7 +53,7 @@ def squared_error(a, b):
 # -- over all families --------------------------------------------------------------------------
 
 
-@over(AUTOENCODERS)
+@over(DECODING)
 def test_every_family_that_decodes_learns_a_target(cls, X, target):
     ae = untied(cls, code_size=4, max_epochs=30).fit(X[:60], target=target[:60])
     rebuilt = ae.reconstruct(X[60:])
@@ -65,7 +65,7 @@ def test_every_family_that_decodes_learns_a_target(cls, X, target):
     assert_allclose(ae.target_center_, target[:60].mean(0), rtol=1e-6)
 
 
-@over([cls for cls in AUTOENCODERS if not hasattr(cls, "elbo")])
+@over([cls for cls in DECODING if not hasattr(cls, "elbo")])
 def test_scores_are_minus_the_error_to_the_target(cls, X, target):
     ae = untied(cls).fit(X, target=target)
     expected = -((ae.reconstruct(X) - target) ** 2).sum(axis=1)
@@ -74,13 +74,13 @@ def test_scores_are_minus_the_error_to_the_target(cls, X, target):
     assert np.isfinite(ae.offset_)
 
 
-@over(AUTOENCODERS)
+@over(DECODING)
 def test_a_target_that_is_x_is_no_target(cls, X):
     plain, paired = quick(cls).fit(X), quick(cls).fit(X, target=X)
     assert paired.score(X, target=X) == pytest.approx(plain.score(X), rel=0.1)
 
 
-@over(AUTOENCODERS)
+@over(DECODING)
 def test_labels_are_no_target(cls, X, target):
     assert quick(cls).fit(X, np.arange(len(X)) % 2).n_outputs_ == 6
     labels = np.arange(len(X)) % 2

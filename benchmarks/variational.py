@@ -205,7 +205,7 @@ def of_tables(options):
 def main():
     options = parser(__doc__)
     options.add_argument("--part", choices=PARTS, nargs="+", default=PARTS)
-    options.add_argument("--epochs", type=int, default=80, help="of the MNIST part")
+    options.add_argument("--epochs", type=int, default=40, help="of the MNIST part")
     options.add_argument("--objective", choices=("elbo", "iwae"), default="elbo")
     options.add_argument("--batch-size", type=int, default=100)
     options.add_argument("--lr", type=float, default=0.003)

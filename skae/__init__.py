@@ -6,6 +6,7 @@ from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
+from ._sequence import SequenceAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
 from ._variational import VariationalAutoencoder
@@ -19,6 +20,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
     "MaskedAutoencoder",
+    "SequenceAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "VariationalAutoencoder",

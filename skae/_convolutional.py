@@ -141,6 +141,11 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
 
     def _encoder_path(self, sizes):
         hidden = None if self.code_size is None else sizes[1:-1]
+        if hidden is None and self._n_conditions:
+            raise ValueError(
+                "A condition has no place in feature maps, which code_size=None keeps as the code: "
+                "set code_size to a number."
+            )
         return ConvolutionalEncoder(
             self._image_fold,
             self._channels(),

@@ -183,4 +183,4 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Held-out rows corrupted once: what is watched is how well noise is removed."""
         noise = self._make_noise().to(rows.x.device)
         noise.learn(rows.x)
-        return Batch(noise.train()(rows.x), rows.target, rows.observed)
+        return Batch(noise.train()(rows.x), rows.target, rows.observed, rows.condition)

@@ -62,6 +62,7 @@ class ImageAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         return Fold(channels, (1, *size)[-2:], last)
 
     def _target_fold(self):
-        if not self._paired:
+        flat_as_rows = self._target_shape is None and self.n_outputs_ == self.n_features_in_
+        if not self._paired or flat_as_rows:
             return self._image_fold
         return self._as_fold(self._target_shape, self.n_outputs_)

@@ -285,6 +285,11 @@ class MaskedAutoencoder(ImageAutoencoder):
             self.tokens == "auto" and shape is None and self.image_shape is None
         )
         super()._fold(shape, n_features)
+        if self._columns and self.norm_patch_loss:
+            raise ValueError(
+                "norm_patch_loss=True takes away a patch's mean, which is all that a column of a "
+                "table has: set norm_patch_loss=False, or image_shape."
+            )
         sizes = [n for n in self._image_fold.size if n > 1]
         if not self._columns and any(n % self.patch_size for n in sizes):
             raise ValueError(
@@ -328,6 +333,11 @@ class MaskedAutoencoder(ImageAutoencoder):
         return PatchEncoder(self._patches(), width, self._heads(width), self.depth)
 
     def _make_decoder(self, encoder):
+        if not isinstance(encoder, PatchEncoder):
+            raise TypeError(
+                f"{type(self).__name__} crosses MaskedAutoencoder with a family that wraps its "
+                "encoder, but only the encoder itself knows which patches are seen."
+            )
         width = self.decoder_width
         if width == "auto":
             width = max(NARROWEST_DECODER, self._width() // 2)

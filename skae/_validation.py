@@ -89,7 +89,7 @@ def check_rows(estimator, X, reset=False):
 
 def _check_missing(estimator, missing, reset):
     empty = np.flatnonzero(missing.all(axis=0))
-    if reset and len(empty):
+    if reset and len(empty) and not getattr(estimator, "_columns_may_be_empty", False):
         names = getattr(estimator, "feature_names_in_", np.arange(missing.shape[1]))[empty]
         raise ValueError(
             f"X has no observed entry in column(s) {names.tolist()}, so nothing can be learned of "
@@ -185,8 +185,9 @@ def check_codes(estimator, codes):
 
 def center_and_scale(X, name="X"):
     """The mean of each column and the root of the mean column variance, over observed entries."""
-    scaler = StandardScaler().fit(X)
-    scale = np.sqrt(scaler.var_.mean())
+    with np.errstate(invalid="ignore"):  # 0 / 0 of a column without observed entries
+        scaler = StandardScaler().fit(X)
+    scale = np.sqrt(scaler.var_[~np.isnan(scaler.mean_)].mean())
     # The module holds centre and scale in float32, and errors are squared in X's precision.
     largest = max(float(np.nanmax(X)), -float(np.nanmin(X)))
     limit = float(min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1]))
@@ -196,7 +197,8 @@ def center_and_scale(X, name="X"):
             f"divide {name} by a constant."
         )
     # The module holds them in float32: what training and inference subtract must be the same.
-    center, scale = scaler.mean_.astype(np.float32).astype(float), float(np.float32(scale))
+    center = np.nan_to_num(scaler.mean_).astype(np.float32).astype(float)
+    scale = float(np.float32(scale))
     constant = scale <= np.finfo(X.dtype).eps * np.abs(center).max()
     return center, 1.0 if constant else scale
 

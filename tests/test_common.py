@@ -12,6 +12,7 @@ from skae import (
     DenoisingAutoencoder,
     KSparseAutoencoder,
     MaskedAutoencoder,
+    SequenceAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
     VariationalAutoencoder,
@@ -72,6 +73,7 @@ def few_steps(monkeypatch):
         VectorQuantizedAutoencoder(output="indices", **SMALL),
         ConvolutionalAutoencoder(None, channels=(2, 3), upsampling="resize", max_epochs=1),
         MaskedAutoencoder(8, depth=1, pooling="tokens", max_epochs=1),
+        SequenceAutoencoder(3, cell="lstm", bidirectional=True, shortcut=None, max_epochs=1),
         StackedAutoencoder(layer=DenoisingAutoencoder(noise="masking", **SMALL), **SMALL),
     ]
 )

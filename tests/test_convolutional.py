@@ -147,6 +147,9 @@ def test_images_become_images_of_another_shape(images):
     small = images[:, ::2, ::2]
     ae = ConvolutionalAutoencoder(**QUICK).fit(images, target=small)
     assert ae.reconstruct(images).shape == small.shape
+    flat = images[:100].reshape(100, -1)
+    ae = ConvolutionalAutoencoder(**QUICK, image_shape=(8, 8)).fit(flat, target=2 * flat)
+    assert ae._target_fold() == ae._image_fold
     coloured = np.stack([images, 16 - images, images / 2], axis=-1)
     ae = ConvolutionalAutoencoder(**{**QUICK, "max_epochs": 20, "code_size": 16})
     ae.fit(images, target=coloured)
@@ -191,6 +194,8 @@ def test_a_convolutional_vae_takes_conditions_and_predicts_dispersions(images):
     ae = ConvolutionalVAE(dispersion="predicted", categorical_condition=True, **QUICK)
     ae.fit(images[:200], condition=y)
     assert ae.sample(2, condition=1).shape == (2, 8, 8)
+    with pytest.raises(ValueError, match="A condition has no place in feature maps"):
+        ae.set_params(code_size=None).fit(images[:200], condition=y)
     start = ConvolutionalVAE(**{**QUICK, "max_epochs": 0}).fit(images)
     flat = images.reshape(1797, -1)
     assert_allclose(start.score(images), PCA(4).fit(flat).score(flat), atol=0.05)

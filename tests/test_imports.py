@@ -22,6 +22,7 @@ ROOMS = [
     "nn.jacobian",
     "nn.convolutional",
     "nn.masked",
+    "nn.recurrent",
     "nn.top_k",
     "nn.likelihoods",
     "nn.variational",

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
-from skae import MaskedAutoencoder
+from skae import DenoisingAutoencoder, MaskedAutoencoder
 from skae._validation import Given
 from skae.nn.convolutional import Fold
 from skae.nn.masked import ImagePatches, sine_positions
@@ -209,6 +209,16 @@ def test_normed_patches(images):
     with pytest.raises(AttributeError) as caught:
         ae.reconstruct(images)
     assert "norm_patch_loss" in str(caught.value.__cause__)
+
+
+def test_it_does_not_cross_with_wrapped_encoders(X):
+    class Denoising(DenoisingAutoencoder, MaskedAutoencoder):
+        pass
+
+    with pytest.raises(TypeError, match="wraps its encoder"):
+        Denoising(**QUICK).fit(X)
+    with pytest.raises(ValueError, match="norm_patch_loss=True takes away"):
+        MaskedAutoencoder(norm_patch_loss=True, **QUICK).fit(X)
 
 
 def test_signals_and_colours():

@@ -18,8 +18,10 @@ from sklearn.model_selection import train_test_split
 
 from skae import (
     Autoencoder,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     KSparseAutoencoder,
+    MaskedAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
@@ -32,15 +34,16 @@ TRAIN, TEST, TRAIN_LABELS, TEST_LABELS = train_test_split(DIGITS, LABELS, random
 CENTER, SCALE = TRAIN.mean(axis=0), np.sqrt(TRAIN.var(axis=0).mean())
 
 
-def rows_of_digits(name, rows, vmin=0, vmax=16, n_shown=12):
+def rows_of_digits(name, rows, vmin=0, vmax=16, n_shown=12, missing="white"):
     """A picture of digits, one line for each entry of ``rows``."""
+    colours = plt.get_cmap("gray_r").with_extremes(bad=missing)
     figure, grid = plt.subplots(
         len(rows), n_shown, figsize=(9, 0.8 * len(rows)), layout="constrained"
     )
     for cells, (label, images) in zip(grid, rows.items(), strict=True):
         cells[0].set_ylabel(label, rotation=0, ha="right", va="center")
         for cell, image in zip(cells, images, strict=False):
-            cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=vmin, vmax=vmax)
+            cell.imshow(image.reshape(8, 8), cmap=colours, vmin=vmin, vmax=vmax)
     for cell in grid.flat:
         cell.set(xticks=[], yticks=[])
     figure.savefig(HERE / f"{name}.png", dpi=110)
@@ -209,6 +212,40 @@ def vector_quantized():
     rows_of_digits("vector_quantized", rows)
 
 
+def convolutional():
+    pca = PCA(8).fit(TRAIN)
+    model = ConvolutionalAutoencoder(8, image_shape=(8, 8), random_state=0).fit(TRAIN)
+    rows = {
+        "digits": TEST,
+        "PCA, 8 numbers": pca.inverse_transform(pca.transform(TEST)),
+        "convolutional, 8 numbers": model.reconstruct(TEST),
+    }
+    rows_of_digits("convolutional", rows)
+
+
+def masked():
+    """Half of the patches are hidden, and then filled."""
+    images, test = TRAIN.reshape(-1, 8, 8), TEST.reshape(-1, 8, 8)
+    model = MaskedAutoencoder(
+        32,
+        patch_size=2,
+        mask_ratio=0.5,
+        depth=2,
+        lr=0.005,
+        early_stopping=False,
+        max_epochs=150,
+        random_state=0,
+    ).fit(images)
+    patches = np.random.default_rng(0).random((len(test), 16)).argsort(axis=1) < 8
+    hidden = patches.reshape(-1, 4, 4).repeat(2, axis=1).repeat(2, axis=2)
+    filled = model.reconstruct(test, mask=hidden)
+    means = np.broadcast_to(images.mean(axis=0), test.shape)
+    for name, guess in {"filled": filled, "means": means}.items():
+        print(name, np.round(((guess - test)[hidden] ** 2).mean(), 1))
+    rows = {"digits": TEST, "seen": np.where(hidden, np.nan, test), "filled": filled}
+    rows_of_digits("masked", rows, missing="C0")
+
+
 PICTURES = {
     f.__name__: f
     for f in (
@@ -219,6 +256,8 @@ PICTURES = {
         variational,
         generating,
         vector_quantized,
+        convolutional,
+        masked,
     )
 }
 

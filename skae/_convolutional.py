@@ -83,13 +83,13 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
     --------
     >>> from sklearn.datasets import load_digits
     >>> from skae import ConvolutionalAutoencoder
-    >>> images = load_digits().images
+    >>> images = load_digits().images[:200]
     >>> images.shape
-    (1797, 8, 8)
-    >>> autoencoder = ConvolutionalAutoencoder(8, channels=(16, 32), max_epochs=3, random_state=0)
-    >>> codes = autoencoder.set_params(early_stopping=False).fit_transform(images)
+    (200, 8, 8)
+    >>> autoencoder = ConvolutionalAutoencoder(8, channels=(8, 16), early_stopping=False)
+    >>> codes = autoencoder.set_params(random_state=0).fit_transform(images)
     >>> codes.shape, autoencoder.inverse_transform(codes).shape
-    ((1797, 8), (1797, 8, 8))
+    ((200, 8), (200, 8, 8))
     """
 
     code_size: Any = 32

@@ -141,11 +141,11 @@ class MaskedAutoencoder(ImageAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from skae import MaskedAutoencoder
-    >>> images = load_digits().images[:500]
-    >>> autoencoder = MaskedAutoencoder(32, patch_size=2, max_epochs=5, early_stopping=False)
+    >>> images = load_digits().images[:100]
+    >>> autoencoder = MaskedAutoencoder(16, patch_size=2, depth=1, early_stopping=False)
     >>> autoencoder = autoencoder.set_params(random_state=0).fit(images)
     >>> autoencoder.transform(images).shape
-    (500, 32)
+    (100, 16)
     >>> hidden = np.zeros(images.shape, dtype=bool)
     >>> hidden[:, :, 4:] = True
     >>> filled = autoencoder.reconstruct(images, mask=hidden)

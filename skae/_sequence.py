@@ -138,8 +138,8 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
     >>> rng = np.random.default_rng(0)
     >>> lengths = rng.integers(10, 20, size=60)
     >>> waves = [np.sin(rng.uniform(0, 6) + 0.3 * np.arange(n)) for n in lengths]
-    >>> autoencoder = SequenceAutoencoder(4, hidden_size=16, max_epochs=5, random_state=0)
-    >>> codes = autoencoder.set_params(early_stopping=False).fit_transform(waves)
+    >>> autoencoder = SequenceAutoencoder(4, hidden_size=16, early_stopping=False)
+    >>> codes = autoencoder.set_params(random_state=0).fit_transform(waves)
     >>> codes.shape, autoencoder.inverse_transform(codes).shape
     ((60, 4), (60, 19))
     >>> [len(wave) for wave in autoencoder.reconstruct(waves)] == lengths.tolist()

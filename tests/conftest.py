@@ -5,6 +5,9 @@ import os
 # scikit-learn skips its array API check without it, and scipy reads it at import. (This is also
 # why the category below is not in pyproject.toml: pytest would import scikit-learn to find it.)
 os.environ["SCIPY_ARRAY_API"] = "1"
+# Where the tests share the cores among workers, threads of small nets would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from functools import cache
 

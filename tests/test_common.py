@@ -52,10 +52,16 @@ class SquashedAutoencoder(Autoencoder):
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """The checks ask how estimators behave, not how well they learn: all but the number of steps
-    that "auto" allows is as users have it."""
-    for budget in ("N_UPDATES", "N_UPDATES_OF_FOLDS"):
-        monkeypatch.setattr(_training, budget, 8)
-    monkeypatch.setattr(_training, "FEWEST_EPOCHS", 2)
+    that "auto" allows, and of folds, is as users have it."""
+    small = {
+        "N_UPDATES": 4,
+        "N_UPDATES_OF_FOLDS": 4,
+        "FEWEST_EPOCHS": 2,
+        "FROM_SCRATCH": 1,
+        "N_FOLDS": 2,
+    }
+    for name, number in small.items():
+        monkeypatch.setattr(_training, name, number)
     monkeypatch.setattr(_stacked, "LAYER_EPOCHS", 2)
 
 

@@ -31,6 +31,7 @@ from ._validation import (
     check_codes,
     check_rows,
     check_target,
+    check_unit_interval,
     draw_seed,
     resolve_device,
     restore_container,
@@ -314,7 +315,9 @@ class BaseAutoencoder(
 
     def _decode(self, codes, condition=None, n_copies=1):
         """`inverse_transform` of codes that are known to be valid, so many for each condition."""
-        inputs = (codes,) if condition is None else (codes, np.repeat(condition, n_copies, axis=0))
+        if condition is not None:
+            condition = np.repeat(condition, n_copies, axis=0)
+        inputs = Given(codes, condition=condition).inputs
         return self.net_.map_batches(lambda module, *z: module.decode(*z), *inputs)
 
     def _score_samples(self, given, net=None):
@@ -354,17 +357,10 @@ class BaseAutoencoder(
     def _check_given(self, X, target=None, reset=False):
         """The rows and their target as arrays that the loss can take."""
         X = self._check_rows(X, reset=reset)
-        target = self._check_target(target, X, reset)
+        given = Given(X, self._check_target(target, X, reset))
         if self.loss == "binary_cross_entropy":
-            name, rebuilt = ("X", X) if target is None else ("target", target)
-            low, high = np.nanmin(rebuilt, initial=np.inf), np.nanmax(rebuilt, initial=-np.inf)
-            if low < 0 or high > 1:
-                raise ValueError(
-                    f"loss='binary_cross_entropy' needs {name} in [0, 1], but {name} spans "
-                    f"[{low:g}, {high:g}]: scale it (MinMaxScaler(clip=True)) or use "
-                    "loss='squared_error'."
-                )
-        return Given(X, target)
+            check_unit_interval(given, "loss", self.loss, "squared_error")
+        return given
 
     # Parameters that a family has no use for, and why, or what to set instead.
     _unused = {}

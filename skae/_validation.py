@@ -34,6 +34,11 @@ class Given(NamedTuple):
         return self.X if self.target is None else self.target
 
     @property
+    def rebuilt_name(self):
+        """What the user calls them."""
+        return "X" if self.target is None else "target"
+
+    @property
     def inputs(self):
         """What a module's encoder is given."""
         return (self.X,) if self.condition is None else (self.X, self.condition)
@@ -168,6 +173,17 @@ def check_target(estimator, target, X, reset=False):
             "learned of them: drop them."
         )
     return target
+
+
+def check_unit_interval(given, parameter, value, instead):
+    """Whether what is to be rebuilt lies in [0, 1], which a value of a parameter asks for."""
+    name, rows = given.rebuilt_name, given.rebuilt
+    low, high = np.nanmin(rows, initial=np.inf), np.nanmax(rows, initial=-np.inf)
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{parameter}={value!r} needs {name} in [0, 1], but {name} spans [{low:g}, {high:g}]: "
+            f"scale it (MinMaxScaler(clip=True)) or use {parameter}={instead!r}."
+        )
 
 
 def check_codes(estimator, codes):

@@ -22,6 +22,7 @@ from ._training import local_seed
 from ._validation import (
     Given,
     check_codes,
+    check_unit_interval,
     draw_seed,
     unchanged_on_failure,
     warn,
@@ -45,6 +46,7 @@ ACTIVE = 0.01
 # Collapsed, if fewer than this share of the units are, or if the code says fewer nats than this.
 FEW_ACTIVE = 0.1
 FEW_NATS = 0.5
+OF_COUNTS = ("poisson", "negative_binomial", "multinomial")
 # Kernels of the discrepancy, in units of the squared distance between draws from the prior.
 WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -412,7 +414,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         -------
         mean, std : ndarray of shape (n_samples, `code_size_`)
         """
-        return self._posterior(self._inputs(X, condition))
+        return self._of_posterior(self._inputs(X, condition), lambda posterior: posterior.stddev)
 
     def score_samples(
         self, X, *, target=None, condition=None, n_samples=N_SAMPLES, random_state=None
@@ -518,17 +520,19 @@ class VariationalAutoencoder(BaseAutoencoder):
         if mean:
             rows = self._decode(codes, condition)
         else:
-            inputs = (codes,) if condition is None else (codes, condition)
+            inputs = Given(codes, condition=condition).inputs
             with local_seed(draw_seed(random_state), self.device_):
                 rows = self.net_.map_batches(lambda module, *z: module.draw(*z), *inputs)
         return self._restored(rows, codes)
 
-    def _posterior(self, given):
-        def moments(module, *x):
-            posterior = module.encode_distribution(*x)
-            return torch.cat([posterior.mean, posterior.stddev], dim=-1)
+    def _of_posterior(self, given, second):
+        """The means of the posteriors, and another number for each unit of the code."""
 
-        return np.split(self.net_.map_batches(moments, *given.inputs), 2, axis=1)
+        def both(module, *x):
+            posterior = module.encode_distribution(*x)
+            return torch.cat([posterior.mean, second(posterior)], dim=-1)
+
+        return np.split(self.net_.map_batches(both, *given.inputs), 2, axis=1)
 
     def _score_samples(self, given, net=None, n_samples=N_SAMPLES, random_state=None):
         return self._bound(importance_weighted_bound, given, net, n_samples, random_state)
@@ -574,11 +578,12 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _check_support(self, given):
         """Whether rows can be drawn from the likelihood at all."""
-        name, rows = ("X", given.X) if given.target is None else ("target", given.target)
         if self.binarize and given.target is not None:
             raise ValueError("binarize=True draws rows of X anew; it cannot be had with a target.")
-        if self.likelihood in SUPPORTS:
-            SUPPORTS[self.likelihood](rows, name, self.likelihood)
+        if self.likelihood == "bernoulli":
+            check_unit_interval(given, "likelihood", self.likelihood, "gaussian")
+        if self.likelihood in OF_COUNTS:
+            check_counts(given, self.likelihood)
 
     def _check_condition(self, condition, X, reset=False):
         """The condition as numbers, or None."""
@@ -675,8 +680,8 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)
-        mean, std = self._posterior(given)
-        self.unit_kl_ = (0.5 * (mean**2 + std**2 - 1) - np.log(std)).mean(axis=0)
+        mean, kl = self._of_posterior(given, divergence)
+        self.unit_kl_ = kl.mean(axis=0)
         self.active_units_ = int(np.sum(mean.var(axis=0) > ACTIVE))
         few = self.active_units_ < FEW_ACTIVE * self.code_size_
         if (few or self.unit_kl_.sum() < FEW_NATS) and len(mean) > 1:
@@ -697,18 +702,9 @@ def as_columns(condition, categorical):
     return check_array(condition, dtype=None if categorical else "numeric", input_name="condition")
 
 
-def check_unit_interval(rows, name, likelihood):
-    """Of Bernoulli's rows."""
-    low, high = np.nanmin(rows, initial=np.inf), np.nanmax(rows, initial=-np.inf)
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"likelihood={likelihood!r} needs {name} in [0, 1], but {name} spans [{low:g}, "
-            f"{high:g}]: scale it (MinMaxScaler(clip=True)) or use likelihood='gaussian'."
-        )
-
-
-def check_counts(rows, name, likelihood):
-    """Of the rows of a distribution of counts."""
+def check_counts(given, likelihood):
+    """Whether what is to be rebuilt can be drawn from a distribution of counts."""
+    name, rows = given.rebuilt_name, given.rebuilt
     observed = rows[~np.isnan(rows)]
     if np.any(observed < 0) or np.any(observed != np.round(observed)):
         raise ValueError(
@@ -721,11 +717,3 @@ def check_counts(rows, name, likelihood):
             f"likelihood='multinomial' needs all counts of a row, but {name} has missing entries: "
             "fill them, or use likelihood='poisson'."
         )
-
-
-SUPPORTS = {
-    "bernoulli": check_unit_interval,
-    "poisson": check_counts,
-    "negative_binomial": check_counts,
-    "multinomial": check_counts,
-}

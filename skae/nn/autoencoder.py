@@ -7,6 +7,7 @@ from torch import nn
 
 from .layers import Shortcut
 
+EVALUATION_SEED = 0
 # Each has slope one where its argument is the usual value of X, so that a net that starts at
 # PCA's reconstruction still starts near it behind the activation.
 OUTPUT_ACTIVATIONS = {
@@ -97,9 +98,16 @@ class EncoderDecoder(nn.Module):
         """Codes of rows in units of X; a missing entry counts as its column's centre."""
         return self.encoder(self.units(x).nan_to_num_(nan=0.0))
 
-    def reconstruct(self, x):
-        """``decode(encode(x))``."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x, *beside):
+        """``decode(encode(x))``, both told what is known beside the rows."""
+        return self.decode(self.encode(x, *beside), *beside)
+
+    def random(self, draw, shape, like):
+        """Random numbers; in evaluation the same ones each time."""
+        if self.training:
+            return draw(shape, dtype=like.dtype, device=like.device)
+        generator = torch.Generator().manual_seed(EVALUATION_SEED)
+        return draw(shape, generator=generator).to(like)
 
     def decode(self, code):
         """Rows in units of the target."""

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .autoencoder import EncoderDecoder
+from .autoencoder import EVALUATION_SEED, EncoderDecoder
 
-EVALUATION_SEED = 0
 MLP_RATIO = 4
 # Passes of a score at most: each pass hides other patches.
 MOST_PASSES = 16
@@ -262,12 +261,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
         return self.patches.join(patches / (variance + SMALLEST_VARIANCE).sqrt())
 
     def forward(self, x, known=None):
-        n = self.patches.n_patches
-        if self.training:
-            order = torch.rand(len(x), n, device=x.device)
-        else:
-            generator = torch.Generator().manual_seed(EVALUATION_SEED)
-            order = torch.rand(len(x), n, generator=generator).to(x.device)
+        order = self.random(torch.rand, (len(x), self.patches.n_patches), x)
         if known is not None:  # missing ones last
             order = order + ~known.bool()
         return self.seeing(x, order.argsort(1)[:, : self.n_seen], known)

@@ -263,9 +263,6 @@ class SequenceEncoderDecoder(EncoderDecoder):
         with told(lengths):
             return super().encode(x)
 
-    def reconstruct(self, x, lengths=None):
-        return self.decode(self.encode(x, lengths), lengths)
-
     def decode(self, code, lengths=None):
         with told(lengths):
             return super().decode(code)

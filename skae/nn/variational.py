@@ -16,7 +16,6 @@ LARGEST_LOG_ODDS = 20.0
 SMALLEST_SIGNAL = 1e-3
 # Elements of x that are rebuilt at once where many draws are made.
 DRAWN_ELEMENTS = 2**20
-EVALUATION_SEED = 0
 
 
 class VariationalOutput(NamedTuple):
@@ -61,13 +60,6 @@ class VariationalEncoderDecoder(EncoderDecoder):
         first = code[0] if draws else code
         return VariationalOutput(first, posterior, noise, distribution, binarized)
 
-    def random(self, draw, shape, like):
-        """Random numbers; in evaluation the same ones each time."""
-        if self.training:
-            return draw(shape, dtype=like.dtype, device=like.device)
-        generator = torch.Generator().manual_seed(EVALUATION_SEED)
-        return draw(shape, generator=generator).to(like)
-
     def posterior(self, x, condition=None):
         """``q(z | x)`` of standardised rows."""
         mean, log_odds = self.encoder(joined(x, condition)).chunk(2, dim=-1)
@@ -109,9 +101,6 @@ class VariationalEncoderDecoder(EncoderDecoder):
     def encode_distribution(self, x, condition=None):
         """The posterior of rows in units of X."""
         return self.posterior(self.units(x).nan_to_num_(nan=0.0), condition)
-
-    def reconstruct(self, x, condition=None):
-        return self.decode(self.encode(x, condition), condition)
 
     def decode(self, code, condition=None):
         """The likelihood's mean, in units of the target."""

@@ -1,11 +1,13 @@
 """The convolutional autoencoder beside PCA and the dense one, and pictures of what it repairs.
 
-Parts: "codes" (MNIST, error at equal code size), "repair" (noise and holes), "colour" (grey CIFAR
-images to coloured ones, beside ridge regression), "speed" (a step beside a hand-written loop).
+Parts: "memory" (the peak, which is the process's: hence the first), "codes" (MNIST, error at equal
+code size), "repair" (noise and holes), "colour" (grey CIFAR images to coloured ones, beside ridge
+regression), "speed" (a step beside a hand-written loop).
 Without data: scikit-learn's digits.
 """
 
 import math
+import resource
 import time
 import warnings
 from pathlib import Path
@@ -21,7 +23,7 @@ from torch import nn
 
 from skae import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder
 
-PARTS = ("codes", "repair", "colour", "speed")
+PARTS = ("memory", "codes", "repair", "colour", "speed")
 
 
 class DenoisingConvolutionalAutoencoder(DenoisingAutoencoder, ConvolutionalAutoencoder):
@@ -199,6 +201,23 @@ def speed(options):
     )
 
 
+def memory(options):
+    """The most memory that this process ever held: to be run alone."""
+    if options.data is None or options.quick:
+        images = (16 * load_digits().images).astype(np.uint8)
+    else:
+        images = np.load(Path(options.data) / "mnist.npz")["X_train"]
+    before = peak()
+    model = ConvolutionalAutoencoder(32, **fixed(1)).fit(images)
+    model.transform(images)
+    print(f"\nBytes of shape {images.shape}: peak of {peak():.2f} GB, {before:.2f} before the fit")
+
+
+def peak():
+    """In GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("--part", choices=PARTS, nargs="+", default=PARTS)
@@ -206,7 +225,7 @@ def main():
     options = options.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     for part in options.part:
-        {"codes": codes, "repair": repair, "colour": colour, "speed": speed}[part](options)
+        globals()[part](options)
 
 
 if __name__ == "__main__":

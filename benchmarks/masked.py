@@ -58,7 +58,7 @@ def picture(rows, path, n=10):
 def main():
     options = parser(__doc__)
     options.add_argument("--rows", type=int, default=60_000)
-    options.add_argument("--epochs", type=int, default=30)
+    options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--code-size", type=int, default=64)
     options = options.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -67,6 +67,7 @@ def main():
     settings = {
         "code_size": options.code_size,
         "patch_size": 4 if train.shape[1] > 8 else 2,
+        "batch_size": 128,
         "early_stopping": False,
         "n_iter_no_change": max(1, epochs),
         "random_state": 0,

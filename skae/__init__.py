@@ -6,6 +6,7 @@ from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
+from ._outlier_detector import AutoencoderOutlierDetector
 from ._sequence import SequenceAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
@@ -15,6 +16,7 @@ from ._vector_quantized import VectorQuantizedAutoencoder
 __version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
+    "AutoencoderOutlierDetector",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",

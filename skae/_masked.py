@@ -16,7 +16,7 @@ from .nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEn
 from .objectives import Extended, observed_mean
 
 # A transformer takes smaller steps than a perceptron, as a share of the usual rate.
-LR_SHARE = 0.3
+LARGEST_LR = 0.003
 MOST_HEADS = 4
 # A narrower decoder could not tell the places of the patches apart.
 NARROWEST_DECODER = 32
@@ -87,10 +87,10 @@ class MaskedAutoencoder(ImageAutoencoder):
         Blocks of the encoder.
     n_heads : int or "auto", default="auto"
         Heads of attention; "auto" is the largest number up to 4 that divides ``code_size``.
-    decoder_depth : int, default=1
+    decoder_depth : int, default=2
         Blocks of the decoder.
     decoder_width : int or "auto", default="auto"
-        Width of the decoder's tokens; "auto" is half of ``code_size``, and at least 32.
+        Width of the decoder's tokens; "auto" is ``code_size``, and at least 32.
     norm_patch_loss : bool, default=False
         Whether patches are rebuilt with their own mean taken away and divided by their spread.
     pooling : {"mean", "tokens"}, default="mean"
@@ -158,7 +158,7 @@ class MaskedAutoencoder(ImageAutoencoder):
     mask_ratio: float = 0.75
     depth: int = 4
     n_heads: Any = "auto"
-    decoder_depth: int = 1
+    decoder_depth: int = 2
     decoder_width: Any = "auto"
     norm_patch_loss: bool = False
     pooling: str = "mean"
@@ -340,7 +340,7 @@ class MaskedAutoencoder(ImageAutoencoder):
             )
         width = self.decoder_width
         if width == "auto":
-            width = max(NARROWEST_DECODER, self._width() // 2)
+            width = max(NARROWEST_DECODER, self._width())
         heads = self._heads(width)
         return PatchDecoder(encoder.patches, self._width(), width, heads, self.decoder_depth)
 
@@ -351,7 +351,8 @@ class MaskedAutoencoder(ImageAutoencoder):
         return MaskedObjective(super()._make_objective())
 
     def _lr(self, rows):
-        return super()._lr(rows) * (LR_SHARE if self.lr == "auto" else 1)
+        lr = super()._lr(rows)
+        return min(lr, LARGEST_LR) if self.lr == "auto" else lr
 
     def _decode(self, codes, condition=None, n_copies=1):
         rebuilds(self)

@@ -47,6 +47,9 @@ def having(*methods):
 def quick(cls, **params):
     """An instance that trains briefly, as far as its class has the parameters for it."""
     known = inspect.signature(cls).parameters
+    if "autoencoder" in known:  # stands around one, which has the parameters of training
+        own = {name: params.pop(name) for name in [*params] if name in known}
+        return cls(**{"autoencoder": quick(skae.Autoencoder, **params), "random_state": 0, **own})
     unused = getattr(cls, "_unused", ())
     settings = {k: value for k, value in QUICK.items() if k in known and k not in unused}
     return cls(**{**settings, **params})

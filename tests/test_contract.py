@@ -241,7 +241,7 @@ def test_a_pickle_is_not_much_larger_for_having_been_used(cls, X):
 def test_clone_is_unfitted_and_equal(cls, X):
     estimator = quick(cls).fit(X)
     cloned = clone(estimator)
-    assert cloned.get_params() == quick(cls).get_params()
+    assert repr(cloned) == repr(quick(cls))
     assert not [name for name in vars(cloned) if name.endswith("_")]
     assert_same_answers(cloned.fit(X), estimator, X)
 

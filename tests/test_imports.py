@@ -35,6 +35,7 @@ ROOMS = [
     "_validation",
     "_architecture",
     "_outlier",
+    "_neighbors",
     "_generative",
     "_training",
     "_base",
@@ -46,7 +47,7 @@ TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]
 # The files of the public estimators. They may import all rooms, and each other but for circles.
 FAMILIES = sorted({cls.__module__.removeprefix("skae.") for cls in ESTIMATORS})
 # Over any estimator that has the public methods, be it from skae or not: they import none of it.
-BESIDE = ["model_selection", "_displays"]
+BESIDE = ["model_selection", "windows", "_displays"]
 PUBLIC = "__init__"
 KNOWN = [*ROOMS, *FAMILIES, *BESIDE, PUBLIC]
 

@@ -120,7 +120,8 @@ class ColumnHead(nn.Module):
 def sine_positions(grid, width):
     """Sines and cosines of the two places in the grid, in a quarter of the width each."""
     quarter = max(1, width // 4)
-    frequency = 10_000 ** (-torch.arange(quarter) / quarter)
+    # From a period of four places to one of four grids: small grids need them all apart.
+    frequency = math.pi / 2 * max(grid) ** (-torch.arange(quarter) / quarter)
     places = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grid))
     angles = (places[:, :, None] * frequency).flatten(1)
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)

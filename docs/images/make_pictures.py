@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 
 from skae import (
     Autoencoder,
+    AutoencoderOutlierDetector,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     KSparseAutoencoder,
@@ -246,6 +247,18 @@ def masked():
     rows_of_digits("masked", rows, missing="C0")
 
 
+def outliers():
+    """Strokes that no digit has, and what the detector says of every pixel."""
+    shown = TEST.copy()
+    shown.reshape(-1, 8, 8)[1::2, 6, 0:3] = 16
+    detector = AutoencoderOutlierDetector(
+        Autoencoder(32, random_state=0), standardize=False, random_state=0
+    ).fit(TRAIN)
+    shares = detector.score_map(shown)
+    print("scores", detector.score_samples(shown)[:12].round(2))
+    rows_of_digits("outliers", {"digits": shown, "shares": 16 * shares / shares.max(axis=1)[:, None]})
+
+
 PICTURES = {
     f.__name__: f
     for f in (
@@ -258,6 +271,7 @@ PICTURES = {
         vector_quantized,
         convolutional,
         masked,
+        outliers,
     )
 }
 

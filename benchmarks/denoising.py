@@ -17,7 +17,16 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
-from tables import bundled, mnist, mnist_labels, mnist_test, parser, probe_error, small_tables
+from tables import (
+    bundled,
+    mnist,
+    mnist_labels,
+    mnist_test,
+    parser,
+    picture,
+    probe_error,
+    small_tables,
+)
 
 from skae import Autoencoder, DenoisingAutoencoder
 
@@ -147,22 +156,6 @@ def paired(folder, copies=8):
     return [rows[::8][:10] for rows in (test, X_test, by_ridge, rebuilt)]
 
 
-def picture(path, rows, names, shape):
-    """Rows of images under each other."""
-    figure, grid = plt.subplots(
-        len(rows), len(rows[0]), figsize=(10, 1.1 * len(rows)), layout="constrained"
-    )
-    low, high = rows[0].min(), rows[0].max()
-    for cells, images, name in zip(grid, rows, names, strict=True):
-        cells[0].set_ylabel(name, rotation=0, ha="right", va="center")
-        for cell, image in zip(cells, images, strict=True):
-            cell.imshow(image.reshape(shape), cmap="gray", vmin=low, vmax=high)
-            cell.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    print(f"figure: {path}")
-
-
 def main():
     """Run from the command line."""
     options = parser(__doc__)
@@ -182,12 +175,15 @@ def main():
                 rows = denoise(name, train, test, code_size, noise, max_epochs)
                 if not arguments.quick:
                     names = "clean", noise, "best PCA", "autoencoder"
-                    picture(f"denoised_{name}_{noise}.png", rows, names, shape)
+                    shown = [images.reshape(-1, *shape) for images in rows]
+                    picture(f"denoised_{name}_{noise}.png", dict(zip(names, shown, strict=True)))
     if "features" in wanted and full:
         features(arguments.data, max_epochs=30)
     if "paired" in wanted and full:
         rows = paired(arguments.data)
-        picture("watermark.png", rows, ("clean", "marked", "ridge", "autoencoder"), (FACE, FACE))
+        names = "clean", "marked", "ridge", "autoencoder"
+        faces = [images.reshape(-1, FACE, FACE) for images in rows]
+        picture("watermark.png", dict(zip(names, faces, strict=True)))
     if "tables" in wanted and not arguments.quick:
         small_tables(
             arguments.data,

@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeCV
-from tables import mnist, mnist_test, parser
+from tables import fixed, flat, mnist, mnist_test, parser, picture
 from torch import nn
 
 from skae import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder
@@ -40,23 +40,9 @@ def images_of(options, n_train, n_test=2000):
     return train.astype(np.float32), test.astype(np.float32)
 
 
-def flat(images):
-    return images.reshape(len(images), -1)
-
-
 def error(images, rebuilt):
     """Squared error of an image, summed over its pixels."""
     return ((flat(images) - flat(rebuilt)) ** 2).sum(axis=1).mean()
-
-
-def fixed(n):
-    """Train for so many epochs."""
-    return {
-        "early_stopping": False,
-        "max_epochs": n,
-        "n_iter_no_change": n,
-        "random_state": 0,
-    }
 
 
 def timed(function):
@@ -122,21 +108,8 @@ def repair(options):
     of_hole, of_mean = (((rows - test)[hole] ** 2).mean() for rows in (rebuilt, mean))
     print(f"A hole of {hole[0].sum()} pixels: error {of_hole:.4f}, by the mean image {of_mean:.4f}")
     filled = np.where(hole, rebuilt, test)
-    picture([test, noisy, denoised, with_hole, filled], "images_repaired.png")
-
-
-def picture(rows, path, n=10):
-    """Rows of images."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(rows), n, figsize=(n * 0.7, len(rows) * 0.75))
-    for line, images in zip(axes, rows, strict=True):
-        for ax, image in zip(line, images[:n], strict=True):
-            ax.imshow(np.clip(image, 0, 1), cmap="gray_r", vmin=0, vmax=1)
-            ax.set_axis_off()
-    figure.tight_layout(pad=0.2)
-    figure.savefig(path, dpi=120)
-    print(f"Picture: {path}")
+    rows = {"clean": test, "noisy": noisy, "denoised": denoised}
+    picture("images_repaired.png", {**rows, "with a hole": with_hole, "filled": filled})
 
 
 def colour(options):
@@ -161,7 +134,8 @@ def colour(options):
         f"\nGrey to colour, {len(train)} images of CIFAR-10: error {result:.2f} ({seconds:.0f} s), "
         f"ridge {of_ridge:.2f}, left grey {of_grey:.2f}"
     )
-    picture([np.repeat(grey_test[..., None], 3, axis=3), coloured, test], "images_coloured.png")
+    grey_shown = np.repeat(grey_test[..., None], 3, axis=3)
+    picture("images_coloured.png", {"grey": grey_shown, "coloured": coloured, "true": test})
 
 
 def speed(options):

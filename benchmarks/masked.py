@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from tables import mnist, mnist_labels, mnist_test, parser, probe_error
+from tables import fixed, flat, mnist, mnist_labels, mnist_test, parser, picture, probe_error
 
 from skae import MaskedAutoencoder
 
@@ -27,32 +27,12 @@ def data(options):
     return train.astype(np.float32), y_train, test.astype(np.float32), y_test
 
 
-def flat(images):
-    return images.reshape(len(images), -1)
-
-
 def filled_by_pca(pca, rows, hidden, n_rounds=30):
     """Hidden entries by turns of projection and filling."""
     rows = np.where(hidden, pca.mean_, rows)
     for _ in range(n_rounds):
         rows = np.where(hidden, pca.inverse_transform(pca.transform(rows)), rows)
     return rows
-
-
-def picture(rows, path, n=10):
-    """Rows of images."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(rows), n, figsize=(n * 0.7, len(rows) * 0.75))
-    for line, images in zip(axes, rows, strict=True):
-        for ax, image in zip(line, images[:n], strict=True):
-            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
-            ax.set_facecolor("lightgrey")
-            ax.set_xticks([])
-            ax.set_yticks([])
-    figure.tight_layout(pad=0.2)
-    figure.savefig(path, dpi=120)
-    print(f"Picture: {path}")
 
 
 def main():
@@ -68,19 +48,17 @@ def main():
         "code_size": options.code_size,
         "patch_size": 4 if train.shape[1] > 8 else 2,
         "batch_size": 128,
-        "early_stopping": False,
-        "n_iter_no_change": max(1, epochs),
-        "random_state": 0,
+        **fixed(epochs),
     }
     probed = slice(None, 20_000)  # rows that the linear classifier learns from
     start = time.perf_counter()
-    trained = MaskedAutoencoder(max_epochs=epochs, **settings).fit(train)
+    trained = MaskedAutoencoder(**settings).fit(train)
     print(
         f"{len(train)} images, {trained.n_patches_} patches, {epochs} epochs: "
         f"{time.perf_counter() - start:.0f} s",
         flush=True,
     )
-    untrained = MaskedAutoencoder(max_epochs=0, **settings).fit(train[:1000])
+    untrained = MaskedAutoencoder(**{**settings, "max_epochs": 0}).fit(train[:1000])
     pca = PCA(options.code_size if train.shape[1] > 8 else 32, random_state=0).fit(flat(train))
     for name, encode in {
         "codes": trained.transform,
@@ -106,14 +84,16 @@ def main():
     print(
         "error in hidden patches: {:.4f}, by PCA {:.4f}, by the mean image {:.4f}".format(*errors)
     )
-    picture([shown, np.where(hidden, np.nan, shown), filled, by_pca], "masked_filled.png")
+    seen = np.where(hidden, np.nan, shown)
+    rows = {"digits": shown, "seen": seen, "filled": filled, "by PCA": by_pca}
+    picture("masked_filled.png", rows)
 
     # What a step costs with three quarters hidden, and with next to nothing hidden, by turns.
     some, ratios = train[:2048], []
     for _ in range(1 if options.quick else 3):
         seconds = []
         for ratio in (0.75, 0.02):
-            model = MaskedAutoencoder(mask_ratio=ratio, max_epochs=2, **settings)
+            model = MaskedAutoencoder(**{**settings, **fixed(2)}, mask_ratio=ratio)
             start = time.perf_counter()
             model.fit(some)
             seconds.append(time.perf_counter() - start)

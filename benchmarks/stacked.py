@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from tables import bundled, mnist, mnist_test, parser, small_tables
+from tables import bundled, fixed, mnist, mnist_test, parser, small_tables
 
 from skae import Autoencoder, StackedAutoencoder
 
@@ -31,11 +31,6 @@ def seconds(model):
     return sum(model.net_.history[:, "dur"])
 
 
-def all_epochs(n):
-    """Parameters by which training takes so many epochs, whatever the loss does."""
-    return {"max_epochs": n, "n_iter_no_change": n}
-
-
 def images(train, test, settings, options):
     """Fit the stack and print what each phase took and gave."""
     sizes, layer_epochs, epochs = settings
@@ -46,20 +41,17 @@ def images(train, test, settings, options):
         "output_activation": "sigmoid",
         "lr": options.lr,
         "weight_decay": options.weight_decay,
-        "early_stopping": False,
-        "random_state": 0,
         "verbose": options.verbose,
     }
     stack = StackedAutoencoder(
         **shared,
-        **all_epochs(epochs),
+        **fixed(epochs),
         code_activation="identity",
         layer=Autoencoder(
             hidden_layer_sizes=(),
             shortcut=None,
             code_activation="relu",
-            early_stopping=False,
-            **all_epochs(layer_epochs),
+            **fixed(layer_epochs),
         ),
     )
     print("-".join(map(str, (train.shape[1], *sizes))), f"on {len(train)} images,", end=" ")
@@ -77,7 +69,7 @@ def images(train, test, settings, options):
     report("fine-tuned", error(stack, train), error(stack, test), seconds(stack))
     if options.scratch:
         n = layer_epochs + epochs
-        whole = Autoencoder(**shared, **all_epochs(n), activation="relu", shortcut=None).fit(train)
+        whole = Autoencoder(**shared, **fixed(n), activation="relu", shortcut=None).fit(train)
         name = f"not pre-trained, {n} epochs"
         report(name, error(whole, train), error(whole, test), seconds(whole))
     epoch = seconds(stack) / max(1, stack.n_iter_)

@@ -108,3 +108,37 @@ def probe_error(train, y_train, test, y_test, penalties=(0.003, 0.03, 0.3)):
     scores = [probe.fit(train[:n], y_train[:n]).score(train[n:], y_train[n:]) for probe in probes]
     best = probes[int(np.argmax(scores))]
     return 1 - best.fit(train, y_train).score(test, y_test)
+
+
+def flat(images):
+    """Images as rows."""
+    return images.reshape(len(images), -1)
+
+
+def fixed(epochs):
+    """Parameters by which training takes so many epochs, whatever the loss does."""
+    return {
+        "early_stopping": False,
+        "max_epochs": epochs,
+        "n_iter_no_change": max(1, epochs),
+        "random_state": 0,
+    }
+
+
+def picture(path, rows, n=10):
+    """The first images of each entry of ``rows`` under its name; NaN is left grey."""
+    import matplotlib.pyplot as plt
+
+    size = {"figsize": (0.75 * n + 1, 0.8 * len(rows)), "layout": "constrained"}
+    figure, grid = plt.subplots(len(rows), n, **size)
+    first = next(iter(rows.values()))
+    for cells, (name, images) in zip(grid, rows.items(), strict=True):
+        cells[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        for cell, image in zip(cells, images[:n], strict=True):
+            image = np.clip(image, first.min(), first.max())
+            cell.imshow(image, cmap="gray_r", vmin=first.min(), vmax=first.max())
+            cell.set_facecolor("lightblue")
+            cell.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    print(f"Picture: {path}")

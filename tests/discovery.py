@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from importlib import import_module
 
+import pytest
 from sklearn.base import BaseEstimator
 
 import skae
@@ -42,6 +43,11 @@ DECODING = [c for c in AUTOENCODERS if hasattr(c(), "inverse_transform")]
 def having(*methods):
     """The public estimators that have all of these methods by default."""
     return [c for c in ESTIMATORS if all(hasattr(c(), method) for method in methods)]
+
+
+def over(estimators):
+    """Run a test over these classes."""
+    return pytest.mark.parametrize("cls", estimators, ids=lambda cls: cls.__name__)
 
 
 def quick(cls, **params):

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from discovery import AUTOENCODERS, DECODING, ESTIMATORS, having, quick
+from discovery import AUTOENCODERS, DECODING, ESTIMATORS, having, over, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -28,10 +28,6 @@ SCORERS = having("score_samples")
 DETECTORS = having("score_samples", "decision_function", "predict")
 # Methods that take X and answer with an array, one entry or row for each row of X.
 METHODS = ["transform", "score_samples", "decision_function", "predict"]
-
-
-def over(estimators):
-    return pytest.mark.parametrize("cls", estimators, ids=lambda cls: cls.__name__)
 
 
 def answers(estimator, X):

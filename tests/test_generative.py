@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from discovery import DECODING, quick
+from discovery import DECODING, over, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -19,10 +19,6 @@ from skae._generative import spherical
 pytestmark = pytest.mark.filterwarnings(
     "ignore:max_epochs=", "ignore:Posterior collapse:UserWarning"
 )
-
-
-def over(estimators):
-    return pytest.mark.parametrize("cls", estimators, ids=lambda cls: cls.__name__)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from discovery import DECODING, quick
+from discovery import DECODING, over, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -17,10 +17,6 @@ from skae import Autoencoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 SHORT = {"hidden_layer_sizes": (8,), "max_epochs": 3, "early_stopping": False, "random_state": 0}
-
-
-def over(estimators):
-    return pytest.mark.parametrize("cls", estimators, ids=lambda cls: cls.__name__)
 
 
 def untied(cls, **params):

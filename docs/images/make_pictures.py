@@ -256,7 +256,9 @@ def outliers():
     ).fit(TRAIN)
     shares = detector.score_map(shown)
     print("scores", detector.score_samples(shown)[:12].round(2))
-    rows_of_digits("outliers", {"digits": shown, "shares": 16 * shares / shares.max(axis=1)[:, None]})
+    rows_of_digits(
+        "outliers", {"digits": shown, "shares": 16 * shares / shares.max(axis=1)[:, None]}
+    )
 
 
 PICTURES = {

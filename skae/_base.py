@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ._architecture import ArchitectureMixin
-from ._batches import Batch
+from ._batches import Batch, SparseRows
 from ._generative import GenerativeMixin
 from ._net import LR_SCHEDULES, score
 from ._outlier import ScoreOutlierMixin
@@ -328,6 +328,7 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = self._takes_sparse
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -336,6 +337,9 @@ class BaseAutoencoder(
         return self.code_size_
 
     # -- what comes in, and what is learned of it before a module is made -----------------------
+
+    _takes_sparse = True
+    _absent = 0.0  # what an entry of a sparse X stands for that is not stored
 
     def _check_rows(self, X, reset=False):
         """X as an array of floats."""
@@ -439,6 +443,9 @@ def weighted_mean(scores, sample_weight=None):
 
 def standardised(X, center, scale):
     """The array in units of its centre and scale, as a tensor in float32."""
-    X = X - center.astype(X.dtype)
-    X /= X.dtype.type(scale)
+    center, scale = center.astype(X.dtype), X.dtype.type(scale)
+    if isinstance(X, SparseRows):
+        return X.map(lambda x, columns: ((x - center[columns]) / scale).astype(np.float32))
+    X = X - center
+    X /= scale
     return torch.from_numpy(X.astype(np.float32, copy=False))

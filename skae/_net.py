@@ -8,7 +8,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 
-from ._batches import Batch, Batches, as_tensor
+from ._batches import Batch, Batches, as_tensor, dense
 
 # Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
 # in the caches.
@@ -167,7 +167,7 @@ class AutoencoderNet(NeuralNet):
         slices = ([t] * n_steps if t is None else t.tensor_split(n_steps) for t in tensors)
         for rows in zip(*slices, strict=True):
             with torch.inference_mode():
-                rows = (None if tensor is None else tensor.to(device) for tensor in rows)
+                rows = (None if tensor is None else dense(tensor.to(device)) for tensor in rows)
                 part = function(module, *rows).cpu().numpy()
             yield part
 

@@ -6,6 +6,7 @@ from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
+from ._ratings import RatingAutoencoder
 from ._sequence import SequenceAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
@@ -20,6 +21,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
     "MaskedAutoencoder",
+    "RatingAutoencoder",
     "SequenceAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",

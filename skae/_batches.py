@@ -80,6 +80,13 @@ class SparseRows:
         absent = np.full(len(columns), self.absent, dtype=self.dtype)
         return SparseRows(matrix, function(absent, columns), self.device)
 
+    def where(self, chosen):
+        """The rows with those stored entries only that are chosen."""
+        matrix = self.matrix
+        ends = np.append(0, np.cumsum(chosen))[matrix.indptr]
+        parts = matrix.data[chosen], matrix.indices[chosen], ends
+        return SparseRows(sp.csr_array(parts, shape=self.shape), self.absent, self.device)
+
     def amin(self, axis=0):
         return self._extremes(np.fmin, np.inf)
 

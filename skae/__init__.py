@@ -6,6 +6,7 @@ from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
+from ._multinomial import MultinomialVariationalAutoencoder
 from ._ratings import RatingAutoencoder
 from ._sequence import SequenceAutoencoder
 from ._sparse import SparseAutoencoder
@@ -21,6 +22,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
     "MaskedAutoencoder",
+    "MultinomialVariationalAutoencoder",
     "RatingAutoencoder",
     "SequenceAutoencoder",
     "SparseAutoencoder",

@@ -52,7 +52,10 @@ class SparseRows:
     def observed(self):
         """Row, column and value of the stored entries that are known, as three arrays."""
         matrix = self.matrix
-        rows, known = np.repeat(np.arange(len(self)), np.diff(matrix.indptr)), ~np.isnan(matrix.data)
+        rows, known = (
+            np.repeat(np.arange(len(self)), np.diff(matrix.indptr)),
+            ~np.isnan(matrix.data),
+        )
         return rows[known], matrix.indices[known], matrix.data[known]
 
     def __len__(self):

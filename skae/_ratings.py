@@ -78,6 +78,9 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         Share of the units that are silent in a step of training, of all layers.
     weight_decay : float, default=0.001
         Added to the loss as :math:`\lVert W \rVert^2 / 2`, as `optimizer="adam"` does.
+    early_stopping : bool, default=False
+        Whether to choose the number of epochs by the ratings of held-out users, of which a fifth
+        are hidden. Else it is that of ``max_epochs``.
     **other_parameters
         Those of :class:`Autoencoder`, with the defaults ``hidden_layer_sizes=()``,
         ``code_activation="sigmoid"``, ``optimizer="adam"``. There is no ``shortcut``, and there
@@ -142,6 +145,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     based_on: str = "users"
     biases: bool = True
     input_dropout: float = 0.0
+    early_stopping: bool = False
 
     _parameter_constraints = {
         "based_on": [StrOptions({"users", "items"})],
@@ -198,7 +202,9 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     # -- what the base asks for -------------------------------------------------------------------
 
     def _fit_given(self, X, **given):
-        return self._fit_items(X, **given) if self.based_on == "items" else super()._fit_given(X, **given)
+        if self.based_on == "items":
+            return self._fit_items(X, **given)
+        return super()._fit_given(X, **given)
 
     def _partial_fit_given(self, X, **given):
         if self.based_on == "items":
@@ -341,7 +347,7 @@ def as_numbers(numbers, name, n):
     numbers = np.asarray(numbers)
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, got an array of {numbers.dtype}.")
-    if numbers.size and not (0 <= numbers.min() and numbers.max() < n):
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= n):
         raise ValueError(
             f"{name} must be from 0 to {n - 1}, but span [{numbers.min()}, {numbers.max()}]."
         )

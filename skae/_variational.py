@@ -279,6 +279,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         "categorical_condition": ["boolean"],
     }
 
+    _objective = VariationalObjective
     _unused = {
         "loss": "its loss is minus the log likelihood: set likelihood=",
         "output_activation": "its likelihood says what rows can be: set likelihood=",
@@ -659,7 +660,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _make_objective(self):
         settings = self.beta, self.kl_warmup, self.free_bits, self.divergence
-        return VariationalObjective(super()._make_objective(), *settings)
+        return self._objective(super()._make_objective(), *settings)
 
     def _start(self, module, rows):
         if rows.condition is None or self._shortcut() != "pca" or rows.target is not rows.x:

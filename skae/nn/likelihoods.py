@@ -215,6 +215,20 @@ class MultinomialLikelihood(Discrete):
         return counts.view_as(probabilities)
 
 
+class SoftmaxLikelihood(MultinomialLikelihood):
+    """The multinomial of which the logits are linear in the decoder's output, from popularity on.
+
+    ``p_j ~ mean_j exp(location_j)``. Amounts need not be whole numbers.
+    """
+
+    def distribution(self, location, units):
+        popularity = units.center.clamp(min=1e-8).log()
+        return Multinomial(logits=popularity + location, validate_args=False)
+
+    def in_units(self, x, units):
+        return units.inverse(x).clamp(min=0)  # rounding may have left it
+
+
 LIKELIHOODS = {
     "gaussian": GaussianLikelihood,
     "laplace": LaplaceLikelihood,

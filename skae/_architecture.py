@@ -35,7 +35,7 @@ class LinearMaps(NamedTuple):
 
     def as_tensors(self):
         """The same in float32."""
-        halves = ([torch.from_numpy(a).float() for a in half] for half in self[:2])
+        halves = ([torch.from_numpy(a.copy()).float() for a in half] for half in self[:2])
         return self._replace(
             **dict(zip(("encoder", "decoder"), halves, strict=True)),
             variances=torch.from_numpy(self.variances).float(),

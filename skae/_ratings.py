@@ -26,7 +26,16 @@ SHRINKAGE = 5.0
 # Rounds in which the biases of users and items are fitted to what the others leave.
 N_ROUNDS = 10
 # What training on the transposed X has learned for users too.
-OF_ITEMS = ("code_size_", "scale_", "device_", "n_iter_", "best_loss_", "loss_curve_")
+OF_ITEMS = (
+    "code_size_",
+    "scale_",
+    "target_scale_",
+    "n_iter_",
+    "best_loss_",
+    "loss_curve_",
+    "validation_loss_curve_",
+    "device_",
+)
 
 
 class RatingObjective(Extended):
@@ -221,6 +230,12 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
                 "code_size must be at least 2 with biases=True: the last number of a code is the "
                 "user's bias."
             )
+        linear = len(self._hidden_layer_sizes()) == 0 and self.decoder is None
+        if self.based_on == "items" and not linear:
+            raise ValueError(
+                "based_on='items' finds a user's vector by linear regression: leave "
+                "hidden_layer_sizes=() and decoder=None."
+            )
 
     def _default_code_size(self, n_features):
         return max(2, super()._default_code_size(n_features))
@@ -303,22 +318,22 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         users, items, ratings = observed(given.X)
         matrix = sp.coo_array((ratings, (items, users)), shape=given.X.shape[::-1]).tocsr()
         self.items_ = clone(self).set_params(based_on="users", warm_start=False).fit(matrix)
-        net = self.items_.net_
+        self._seed = self.items_._seed
         self._learn_units(given)
         vars(self).update({name: getattr(self.items_, name) for name in OF_ITEMS})
-        self.validation_loss_curve_ = self.items_.validation_loss_curve_
-        self._seed = self.items_._seed
-        codes = self.items_.transform(matrix)
-        decoder, scale = net.module_.decoder.last, self.scale_
+        scale, decoder = self.scale_, self.items_.net_.module_.decoder.last
         vectors, constants = (
             scale * t.detach().cpu().numpy().astype(float) for t in (decoder.weight, decoder.bias)
         )
+        codes = self.items_.transform(matrix)
         self._expected = self._expected + codes @ vectors.mean(axis=0) + constants.mean()
-        ridge = scale**2 * self.best_loss_ / vectors.var(axis=0).mean()
         self.center_ = self.target_center_ = self._expected
-        module = FoldIn(torch.from_numpy(codes).float(), as_units(self.center_, scale), ridge)
+        n = codes.shape[1] - self.biases  # the last number of a code is the item's bias
+        ridge = scale**2 * self.best_loss_ / vectors[:, :n].var(axis=0).mean()
+        codes = torch.from_numpy(codes[:, :n]).float()
+        module = FoldIn(codes, as_units(self.center_, scale), float(ridge))
         net = AutoencoderNet(module, self._make_objective(), device=self.device_)
-        self._keep(given, net.initialize(), self.n_iter_)
+        self._keep(self._with_biases(given), net.initialize(), self.n_iter_)
         return self
 
 

@@ -75,10 +75,15 @@ class RecommenderMixin:
             hidden = torch.rand(rows.x.matrix.nnz).numpy() < HIDDEN_SHARE
             shown, rest = (rows.x.where(chosen) for chosen in (~hidden, hidden))
             return Batch(shown, rest, None, rows.condition)
-        hidden = torch.rand_like(rows.x) < HIDDEN_SHARE
-        if np.isnan(self._absent):
-            observed = hidden if rows.observed is None else hidden & rows.observed
-            return Batch(rows.x.masked_fill(hidden, 0.0), rows.x, observed, rows.condition)
+        unknown = np.isnan(self._absent)
+        # In standardised units; the margin is for rounding.
         nothing = torch.as_tensor(-self.center_ / self.scale_).to(rows.x)
+        hidden = rows.x > nothing + 1e-4
+        if unknown:
+            hidden = torch.ones_like(hidden) if rows.observed is None else rows.observed.clone()
+        # As many numbers are drawn as for sparse rows, and in the same order.
+        hidden[hidden.clone()] = torch.rand(int(hidden.sum())).to(rows.x.device) < HIDDEN_SHARE
+        if unknown:
+            return Batch(rows.x.masked_fill(hidden, 0.0), rows.x, hidden, rows.condition)
         shown = torch.where(hidden, nothing, rows.x)
         return Batch(shown, torch.where(hidden, rows.x, nothing), None, rows.condition)

@@ -28,9 +28,11 @@ class FoldIn(nn.Module):
         self.units = self.target_units = units
         self.ridge = ridge
 
-    def encode(self, x, bias):
+    def encode(self, x, bias=None):
         """The vectors of users and their biases, from ratings in the users' units, else NaN."""
-        left = x - self.units.center - bias
+        left = x - self.units.center
+        if bias is not None:
+            left = left - bias
         vectors = left.new_zeros(len(x), self.codes.shape[1])
         for vector, ratings in zip(vectors, left, strict=True):
             known = ~ratings.isnan()
@@ -38,15 +40,17 @@ class FoldIn(nn.Module):
             matrix = codes @ codes.T
             matrix.diagonal().add_(self.ridge)
             vector.copy_(codes.T @ torch.linalg.solve(matrix, ratings[known]))
-        return torch.cat([vectors, bias], dim=-1)
+        return vectors if bias is None else torch.cat([vectors, bias], dim=-1)
 
     def decode(self, code):
-        return self.units.center + code[:, -1:] + code[:, :-1] @ self.codes.T
+        size = self.codes.shape[1]
+        bias = code[:, size:].sum(1, keepdim=True)  # of one number, or none
+        return self.units.center + bias + code[:, :size] @ self.codes.T
 
-    def reconstruct(self, x, bias):
-        return self.decode(self.encode(x, bias))
+    def reconstruct(self, x, *bias):
+        return self.decode(self.encode(x, *bias))
 
-    def forward(self, x, bias):
+    def forward(self, x, *bias):
         """Of standardised rows, as an objective takes them; 0 is not known."""
-        code = self.encode(self.units.inverse(x).where(x != 0, torch.nan), bias)
+        code = self.encode(self.units.inverse(x).where(x != 0, torch.nan), *bias)
         return Output(code, self.units(self.decode(code)))

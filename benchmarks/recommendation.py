@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +82,13 @@ def rating_errors(name, users, items, ratings, is_test, models):
 
 
 def measures(ranking, hidden):
-    """Recall@20 and NDCG@100 as Liang et al. (2018) define them, means over users."""
+    """Recall@20 and NDCG@100 of each user, as Liang et al. (2018) define them: (2, n_users)."""
     hits = np.take_along_axis(hidden, ranking, axis=1)
     n_hidden = hidden.sum(axis=1)
     recall = hits[:, :20].sum(axis=1) / np.minimum(20, n_hidden)
     discount = 1 / np.log2(np.arange(2, 102))
     best = np.cumsum(discount)[np.minimum(n_hidden, 100) - 1]
-    gains = hits @ discount[: hits.shape[1]] / best
-    return recall.mean(), gains.mean(), recall.std() / np.sqrt(len(recall))
+    return np.stack([recall, hits @ discount[: hits.shape[1]] / best])
 
 
 def ranked(scores, shown):
@@ -96,14 +96,10 @@ def ranked(scores, shown):
     return np.argsort(np.where(shown.toarray() > 0, -np.inf, scores), axis=1)[:, :-101:-1]
 
 
-def top_n(users, items, ratings, quick):
-    """New users: a fifth of what they liked is hidden and to be recommended."""
-    liked = ratings >= LIKED
-    shape = users.max() + 1, items.max() + 1
-    X = matrix(users[liked], items[liked], np.ones(liked.sum(), np.float32), shape)
-    X = X[np.diff(X.indptr) >= FEWEST_CHOICES]
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(X.indptr) - 1)
+def fold_in(X, seed):
+    """Rows to train on, others of which a fifth is hidden, and what is hidden of them."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(X.shape[0])
     n_held = len(order) // 6
     held, train = X[order[:n_held]], X[order[n_held:]]
     rows, columns = held.nonzero()
@@ -114,37 +110,57 @@ def top_n(users, items, ratings, quick):
     )
     hidden = hidden.toarray() > 0
     some = hidden.any(axis=1)
-    shown, hidden = shown[some], hidden[some]
-    print(f"\nTop n: {train.shape[0]} users to train, {len(hidden)} others to recommend to")
+    return train, shown[some], hidden[some]
 
-    def report(name, ranking, note=""):
-        recall, ndcg, error = measures(ranking, hidden)
-        print(f"  {name:28s} Recall@20 {recall:.3f} (+-{error:.3f})  NDCG@100 {ndcg:.3f}{note}")
-        return ndcg
 
-    popular = np.asarray(train.sum(axis=0)).ravel()
-    report("popularity", ranked(np.tile(popular, (len(hidden), 1)), shown))
+def neighbours(train, shown):
+    """Rankings by the likeness of items, for each number of neighbours."""
     directions = normalize(train.T.tocsr())
     likeness = (directions @ directions.T).toarray()
     np.fill_diagonal(likeness, 0)
-    rankings = {}
     for k in (20, 50, 100, 200):
         kth = np.sort(likeness, axis=1)[:, -k, None]
-        rankings[k] = ranked(shown @ np.where(likeness >= kth, likeness, 0), shown)
-    best = max(rankings, key=lambda k: measures(rankings[k], hidden)[1])
-    report(f"item-kNN, best k ({best})", rankings[best])
+        yield k, ranked(shown @ np.where(likeness >= kth, likeness, 0), shown)
+
+
+def components(train, shown):
+    """Rankings by TruncatedSVD, for each number of components."""
     for k in (8, 16, 32, 64):
         svd = TruncatedSVD(k, random_state=0).fit(train)
-        rankings[k] = ranked(svd.inverse_transform(svd.transform(shown)), shown)
-    best = max((8, 16, 32, 64), key=lambda k: measures(rankings[k], hidden)[1])
-    report(f"TruncatedSVD, best k ({best})", rankings[best])
-    model = MultinomialVariationalAutoencoder(random_state=0)
-    if quick:
-        model.set_params(max_epochs=10)
-    start = time.perf_counter()
-    model.fit(train)
-    note = f"  {model.n_iter_} epochs, {time.perf_counter() - start:.0f} s"
-    report("MultinomialVariational...", model.recommend(shown, 100)[0], note)
+        yield k, ranked(svd.inverse_transform(svd.transform(shown)), shown)
+
+
+def top_n(users, items, ratings, n_splits, max_epochs):
+    """New users: a fifth of what they liked is hidden and to be recommended."""
+    liked = ratings >= LIKED
+    shape = users.max() + 1, items.max() + 1
+    X = matrix(users[liked], items[liked], np.ones(liked.sum(), np.float32), shape)
+    X = X[np.diff(X.indptr) >= FEWEST_CHOICES]
+    found, seconds = defaultdict(list), 0
+    for seed in range(n_splits):
+        train, shown, hidden = fold_in(X, seed)
+        popular = np.tile(np.asarray(train.sum(axis=0)).ravel(), (len(hidden), 1))
+        found["popularity"].append(measures(ranked(popular, shown), hidden))
+        for name, rankings in (("item-kNN", neighbours), ("TruncatedSVD", components)):
+            for k, ranking in rankings(train, shown):
+                found[name, k].append(measures(ranking, hidden))
+        model = MultinomialVariationalAutoencoder(max_epochs=max_epochs, random_state=0)
+        start = time.perf_counter()
+        model.fit(train)
+        seconds += time.perf_counter() - start
+        found["MultinomialVariational..."].append(measures(model.recommend(shown, 100)[0], hidden))
+    print(f"\nTop n: {train.shape[0]} users to train, others to recommend to; {n_splits} splits")
+    found = {name: np.concatenate(splits, axis=1) for name, splits in found.items()}
+    for name in ("item-kNN", "TruncatedSVD"):  # the best number of each, with the truth in hand
+        kinds = [key for key in found if key[0] == name]
+        best = max(kinds, key=lambda key: found[key][1].mean())
+        found[f"{name}, best k ({best[1]})"] = found[best]
+    for name, values in found.items():
+        if isinstance(name, str):
+            error = values.std(axis=1) / np.sqrt(values.shape[1])
+            print(f"  {name:28s} Recall@20 {values[0].mean():.3f} (+-{error[0]:.3f})  ", end="")
+            print(f"NDCG@100 {values[1].mean():.3f} (+-{error[1]:.3f})")
+    print(f"  {model.n_iter_} epochs, {seconds / n_splits:.0f} s a fit", flush=True)
 
 
 def peak(n_users, n_items, n_ratings):
@@ -202,7 +218,8 @@ def main():
         if not arguments.quick:
             rating_errors(f"{name}, split u1 (80/20)", users, items, ratings, u1_test, [model])
     if "top_n" in wanted:
-        top_n(users, items, ratings, arguments.quick)
+        n_splits, max_epochs = (1, 10) if arguments.quick else (3, "auto")
+        top_n(users, items, ratings, n_splits, max_epochs)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\n{time.perf_counter() - start:.0f} s, peak of this process {largest:.0f} MiB")
 

@@ -203,7 +203,7 @@ class ArchitectureMixin:
 
 def is_large(x):
     """Whether rows are sparse because they would not fit into memory."""
-    return isinstance(x, SparseRows) and x.numel() > START_ENTRIES
+    return isinstance(x, SparseRows) and x.numel() > START_ENTRIES and min(x.shape) > 1
 
 
 def start_rows(rows):

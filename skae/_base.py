@@ -162,8 +162,9 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows; NaN marks an entry that is not known.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows; NaN marks an entry that is not known. Sparse rows are made dense a batch at
+            a time, what is not stored being zero.
         y : None
             Ignored.
         target : array-like of shape (n_samples, n_outputs), default=None
@@ -196,7 +197,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows of this call.
         y : None
             Ignored.
@@ -222,7 +223,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; a missing entry counts as its column's mean.
 
         Returns
@@ -252,7 +253,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
 
         Returns
@@ -267,7 +268,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows. The error of a row with missing entries is the mean over its observed
             entries, times n_features.
         target : array-like of shape (n_samples, n_outputs), default=None
@@ -286,7 +287,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.

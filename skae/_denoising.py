@@ -129,7 +129,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Noisy rows; NaN marks entries to be filled.
 
         Returns

@@ -297,7 +297,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; NaN marks an entry that is not known.
         y : None
             Ignored.
@@ -320,7 +320,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows of this call.
         y : None
             Ignored.
@@ -338,7 +338,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; a missing entry counts as its column's mean.
         condition : array-like, default=None
             As in `fit`; one value is for all rows.
@@ -354,7 +354,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -392,7 +392,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         condition : array-like, default=None
             As in `fit`.
@@ -408,7 +408,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         condition : array-like, default=None
             As in `fit`.
@@ -431,7 +431,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows. Of a row with missing entries it is the likelihood of the observed ones.
         target : array-like of shape (n_samples, n_outputs), default=None
             What the rows should become; needed if `fit` was given one.
@@ -454,7 +454,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -478,7 +478,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         target, condition, n_samples, random_state
             As in `score_samples`.

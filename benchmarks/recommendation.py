@@ -196,7 +196,7 @@ def main():
     start = time.perf_counter()
     wanted = [arguments.part] if arguments.part else ["ratings", "top_n", "memory"]
     if "memory" in wanted:  # first: a process starts with the peak of the one that starts it
-        print("Memory of a process that fits one epoch, code size 16, and recommends")
+        print("Memory of a process that fits one epoch, code size 16")
         shapes = [(2_000, 20_000, 50_000)] if arguments.quick else SHAPES
         for shape in shapes:
             command = [sys.executable, __file__, "--peak", *map(str, shape)]

@@ -51,12 +51,10 @@ class SparseRows:
     @property
     def observed(self):
         """Row, column and value of the stored entries that are known, as three arrays."""
-        matrix = self.matrix
-        rows, known = (
-            np.repeat(np.arange(len(self)), np.diff(matrix.indptr)),
-            ~np.isnan(matrix.data),
-        )
-        return rows[known], matrix.indices[known], matrix.data[known]
+        columns, values = self.matrix.indices, self.matrix.data
+        rows = np.repeat(np.arange(len(self)), np.diff(self.matrix.indptr))
+        known = ~np.isnan(values)
+        return rows[known], columns[known], values[known]
 
     def __len__(self):
         return self.shape[0]

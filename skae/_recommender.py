@@ -56,10 +56,10 @@ class RecommenderMixin:
             if exclude_seen:
                 scores = scores.masked_fill(self._is_seen(x), -torch.inf)
             scores, indices = scores.topk(n_items)
-            return torch.cat([indices.double(), scores.double()], dim=1)
+            return torch.cat([indices.to(scores), scores], dim=1)
 
         indices, scores = np.split(self.net_.map_batches(best, *given.inputs), 2, axis=1)
-        return np.where(np.isinf(scores), -1, indices).astype(int), scores.astype(given.X.dtype)
+        return np.where(np.isinf(scores), -1, indices).astype(int), scores
 
     def _is_seen(self, x):
         return ~x.isnan() if np.isnan(self._absent) else x > 0

@@ -45,6 +45,8 @@ class SquashedAutoencoder(Autoencoder):
     and fitting it changes its parameters.
     """
 
+    _takes_sparse = False
+
     def _check_rows(self, X, reset=False):
         return expit(check_rows(self, X, reset))
 

@@ -6,7 +6,9 @@ from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
+from ._multinomial import MultinomialVariationalAutoencoder
 from ._outlier_detector import AutoencoderOutlierDetector
+from ._ratings import RatingAutoencoder
 from ._sequence import SequenceAutoencoder
 from ._sparse import SparseAutoencoder
 from ._stacked import StackedAutoencoder
@@ -22,6 +24,8 @@ __all__ = [
     "DenoisingAutoencoder",
     "KSparseAutoencoder",
     "MaskedAutoencoder",
+    "MultinomialVariationalAutoencoder",
+    "RatingAutoencoder",
     "SequenceAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",

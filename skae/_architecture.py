@@ -1,5 +1,6 @@
 """The hooks of a family: from parameters to modules, and the linear maps that they start at."""
 
+import math
 from functools import partial
 from numbers import Integral
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
+from ._batches import SparseRows
 from ._validation import instantiate
 from .nn.autoencoder import EncoderDecoder, Units, find
 from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
@@ -33,7 +35,7 @@ class LinearMaps(NamedTuple):
 
     def as_tensors(self):
         """The same in float32."""
-        halves = ([torch.from_numpy(a).float() for a in half] for half in self[:2])
+        halves = ([torch.from_numpy(a.copy()).float() for a in half] for half in self[:2])
         return self._replace(
             **dict(zip(("encoder", "decoder"), halves, strict=True)),
             variances=torch.from_numpy(self.variances).float(),
@@ -143,20 +145,20 @@ class ArchitectureMixin:
         1975), ridge-penalised: PCA of what a linear model predicts, which is PCA where the target
         is X. Tied weights cannot hold it and start at PCA.
         """
-        n_rows, n_features = len(rows), rows.x[0].numel()
-        n_used = min(n_rows, max(2 * n_features, START_ENTRIES // n_features))
-        take = slice(None, n_used * (n_rows // n_used), n_rows // n_used)
-        x = rows.x[take].flatten(1).double().cpu().numpy()
         regression = None
-        predicted = x
-        if rows.target is not rows.x and not self.tied_weights:
-            target = rows.target[take].flatten(1).double().cpu().numpy()
-            regression = RidgeCV(PENALTIES * len(x)).fit(x, target)
-            predicted = regression.predict(x)
-        if n_components is not None:
-            n_components = min(n_components, *predicted.shape)
-        with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
-            pca = PCA(n_components, random_state=self._seed).fit(predicted)
+        if is_large(rows.x) and (rows.target is rows.x or self.tied_weights):
+            pca = self._sparse_pca(rows.x, n_components)
+        else:
+            rows = start_rows(rows)
+            predicted = x = rows.x.flatten(1).double().cpu().numpy()
+            if rows.target is not rows.x and not self.tied_weights:
+                target = rows.target.flatten(1).double().cpu().numpy()
+                regression = RidgeCV(PENALTIES * len(x)).fit(x, target)
+                predicted = regression.predict(x)
+            if n_components is not None:
+                n_components = min(n_components, *predicted.shape)
+            with np.errstate(invalid="ignore"):  # 0 / 0 of one row, or of constant columns
+                pca = PCA(n_components, random_state=self._seed).fit(predicted)
         axes, center = pca.components_, pca.mean_
         variances, noise = map(np.nan_to_num, (pca.explained_variance_, pca.noise_variance_))
         if regression is None:
@@ -168,6 +170,21 @@ class ArchitectureMixin:
         return LinearMaps(
             encoder, (axes.T, center), variances, float(noise), pca.explained_variance_ratio_
         )
+
+    def _sparse_pca(self, rows, n_components):
+        """PCA of standardised rows that are never dense: the axes of the largest variances."""
+        if n_components is None:
+            raise ValueError(
+                f"code_size={self.code_size} asks for all principal components of X, which is "
+                f"sparse and of shape {rows.shape}: give a number of components."
+            )
+        absent = np.nan_to_num(rows.absent)
+        matrix = rows.map(lambda x, columns: np.nan_to_num(x) - absent[columns]).matrix
+        n_components = min(n_components, min(matrix.shape) - 1)
+        pca = PCA(n_components, svd_solver="arpack", random_state=self._seed)
+        pca.fit(matrix.astype(float))
+        pca.mean_ += absent
+        return pca
 
     def _code_activation(self):
         return self.code_activation
@@ -182,6 +199,25 @@ class ArchitectureMixin:
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
         return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
+
+def is_large(x):
+    """Whether rows are sparse because they would not fit into memory."""
+    return isinstance(x, SparseRows) and x.numel() > START_ENTRIES and min(x.shape) > 1
+
+
+def start_rows(rows):
+    """Rows to learn from, dense, before training starts.
+
+    At most ``START_ENTRIES`` of them; of dense rows two for each column in any case.
+    """
+    n_rows, n_features = len(rows), math.prod(rows.x.shape[1:])
+    n_used = max(1, START_ENTRIES // n_features)
+    if not isinstance(rows.x, SparseRows):
+        n_used = max(2 * n_features, n_used)
+    n_used = min(n_rows, n_used)
+    take = slice(None, n_used * (n_rows // n_used), n_rows // n_used)
+    return rows.map(lambda tensor: tensor[take]).dense()
 
 
 def as_units(center, scale):

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from ._architecture import ArchitectureMixin
-from ._batches import Batch
+from ._batches import Batch, SparseRows
 from ._generative import GenerativeMixin
 from ._net import LR_SCHEDULES, score
 from ._outlier import ScoreOutlierMixin
@@ -162,8 +162,9 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows; NaN marks an entry that is not known.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows; NaN marks an entry that is not known. Sparse rows are made dense a batch at
+            a time, what is not stored being zero.
         y : None
             Ignored.
         target : array-like of shape (n_samples, n_outputs), default=None
@@ -196,7 +197,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows of this call.
         y : None
             Ignored.
@@ -222,7 +223,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; a missing entry counts as its column's mean.
 
         Returns
@@ -252,7 +253,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
 
         Returns
@@ -267,7 +268,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows. The error of a row with missing entries is the mean over its observed
             entries, times n_features.
         target : array-like of shape (n_samples, n_outputs), default=None
@@ -286,7 +287,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -328,6 +329,7 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = self._takes_sparse
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -336,6 +338,9 @@ class BaseAutoencoder(
         return self.code_size_
 
     # -- what comes in, and what is learned of it before a module is made -----------------------
+
+    _takes_sparse = True
+    _absent = 0.0  # what an entry of a sparse X stands for that is not stored
 
     def _check_rows(self, X, reset=False):
         """X as an array of floats."""
@@ -439,6 +444,9 @@ def weighted_mean(scores, sample_weight=None):
 
 def standardised(X, center, scale):
     """The array in units of its centre and scale, as a tensor in float32."""
-    X = X - center.astype(X.dtype)
-    X /= X.dtype.type(scale)
+    center, scale = center.astype(X.dtype), X.dtype.type(scale)
+    if isinstance(X, SparseRows):
+        return X.map(lambda x, columns: ((x - center[columns]) / scale).astype(np.float32))
+    X = X - center
+    X /= scale
     return torch.from_numpy(X.astype(np.float32, copy=False))

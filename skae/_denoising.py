@@ -7,8 +7,9 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from ._architecture import start_rows
 from ._base import BaseAutoencoder
-from ._batches import Batch
+from ._batches import Batch, SparseRows
 from .nn.autoencoder import find
 from .nn.layers import NOISES, CustomNoise, Noise
 from .objectives import Extended
@@ -128,7 +129,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Noisy rows; NaN marks entries to be filled.
 
         Returns
@@ -182,5 +183,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _hold_out(self, rows):
         """Held-out rows corrupted once: what is watched is how well noise is removed."""
         noise = self._make_noise().to(rows.x.device)
+        if isinstance(rows.x, SparseRows):  # noise leaves no row sparse
+            rows = start_rows(rows)
         noise.learn(rows.x)
         return Batch(noise.train()(rows.x), rows.target, rows.observed, rows.condition)

@@ -8,6 +8,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from ._architecture import start_rows
 from ._base import BaseAutoencoder
 from ._sparse_codes import SparseCodesMixin
 from .nn.autoencoder import find
@@ -224,7 +225,8 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
 
     def _start(self, module, rows):
         if self.pre_bias != "mean":
-            x = rows.x[:: max(1, len(rows) // MEDIAN_ROWS)]
+            x = start_rows(rows).x
+            x = x[:: max(1, len(x) // MEDIAN_ROWS)]
             center = x.median(0).values if self.pre_bias == "median" else geometric_median(x)
             find(module.encoder, Shift).bias.data.copy_(center)
         return super()._start(module, rows)

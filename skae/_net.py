@@ -8,11 +8,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 
-from ._batches import Batch, Batches, as_tensor
+from ._batches import Batch, Batches, SparseRows, as_tensor, dense
 
 # Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
 # in the caches.
 INFERENCE_ELEMENTS = 2**18
+# Rows of sparse X that it takes at least: where rows are wide, it is the weights that do not fit.
+SPARSE_ROWS = 64
 
 
 def constant(progress):
@@ -167,7 +169,7 @@ class AutoencoderNet(NeuralNet):
         slices = ([t] * n_steps if t is None else t.tensor_split(n_steps) for t in tensors)
         for rows in zip(*slices, strict=True):
             with torch.inference_mode():
-                rows = (None if tensor is None else tensor.to(device) for tensor in rows)
+                rows = (None if tensor is None else dense(tensor.to(device)) for tensor in rows)
                 part = function(module, *rows).cpu().numpy()
             yield part
 
@@ -206,4 +208,7 @@ def score(objective, module, *rows):
 
 
 def n_inference_steps(x):
-    return max(1, min(len(x), -(-x.numel() // INFERENCE_ELEMENTS)))
+    elements = INFERENCE_ELEMENTS
+    if isinstance(x, SparseRows):
+        elements = max(elements, SPARSE_ROWS * x.shape[1])
+    return max(1, min(len(x), -(-x.numel() // elements)))

@@ -37,7 +37,7 @@ class ScoreOutlierMixin(OutlierMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         **given
             What `score_samples` must be given beside them (a target, a condition).
@@ -53,7 +53,7 @@ class ScoreOutlierMixin(OutlierMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         **given
             As in `decision_function`.

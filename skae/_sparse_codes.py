@@ -15,7 +15,7 @@ class SparseCodesMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; a missing entry counts as its column's mean.
 
         Returns

@@ -16,7 +16,8 @@ from torch import nn
 
 from ._autoencoder import Autoencoder
 from ._base import BaseAutoencoder
-from ._batches import Batch
+from ._batches import Batch, as_tensor, as_users_have_it, dense
+from ._net import n_inference_steps
 from ._training import FEWEST_EPOCHS, FROM_SCRATCH
 from ._validation import draw_seed, resolve_device
 from .nn.autoencoder import OUTPUT_ACTIVATIONS, Units
@@ -301,15 +302,26 @@ class StackedAutoencoder(BaseAutoencoder):
                 if self.fine_tune:  # which goes on where a layer was cut short
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 try:
-                    layer.fit(rows, target=target)
+                    layer.fit(as_users_have_it(rows), target=target)
                 except Exception as error:
                     error.add_note(f"This was layers_[{i}]; its settings are those of layer=.")
                     raise
             rows = layer.net_.map_batches(lambda module, x: module.encode(x), rows)
             rows, target = rows.astype(np.float32, copy=False), None
             self.layers_.append(layer)
-            errors.append(mean_squared_error(given.rebuilt, self._down(rows)))
+            errors.append(self._partial_error(given.rebuilt, rows))
         self.partial_reconstruction_errors_ = np.array(errors)
+
+    def _partial_error(self, rebuilt, codes):
+        """The mean squared error of rows rebuilt by all layers so far."""
+        rebuilt = as_tensor(rebuilt)
+        n = n_inference_steps(rebuilt)
+        parts = zip(rebuilt.tensor_split(n), np.array_split(codes, n), strict=True)
+        totals = [
+            mean_squared_error(dense(rows).numpy(), self._down(codes)) * len(codes)
+            for rows, codes in parts
+        ]
+        return sum(totals) / len(rebuilt)
 
     def _down(self, rows):
         """Codes of the last layer so far, led back to rows by all layers."""

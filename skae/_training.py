@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, train_test_split
 from tqdm.auto import tqdm
 
+from ._batches import as_users_have_it
 from ._net import LR_SCHEDULES, AutoencoderNet, constant
 from ._outlier import ENOUGH_ROWS
 from ._validation import warn
@@ -58,7 +59,7 @@ class TrainingMixin:
         choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
         # scikit-learn's monitors score only where they see a y.
-        data = {"X": given.X, "y": given.rebuilt}
+        data = {"X": as_users_have_it(given.X), "y": as_users_have_it(given.rebuilt)}
         context = self._init_callback_context(max_subtasks=choosing + refitting)
         context.call_on_fit_task_begin(estimator=self, **data)
         max_epochs = n_epochs = self._max_epochs(rows)
@@ -225,7 +226,7 @@ class TrainingMixin:
         if self.lr != "auto":
             return self.lr
         batch = min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH
-        width = max(rows.x[0].numel(), WIDE) / WIDE
+        width = max(math.prod(rows.x.shape[1:]), WIDE) / WIDE
         return LR * math.sqrt(batch / width)
 
     def _warn_cut_short(self):

@@ -20,11 +20,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._batches import SparseRows
+
 
 class Given(NamedTuple):
     """What `fit` and `score_samples` are given, as arrays that are known to be valid."""
 
-    X: np.ndarray
+    X: np.ndarray | SparseRows
     target: np.ndarray | None = None  # None: X
     condition: np.ndarray | None = None
 
@@ -53,7 +55,7 @@ OUR_OWN = ("skae", "sklearn", "contextlib")
 
 
 def check_rows(estimator, X, reset=False):
-    """X as a contiguous float32 or float64 array, with NaN for missing entries.
+    """X as a contiguous float32 or float64 array, or sparse rows; NaN for missing entries.
 
     Raises
     ------
@@ -69,12 +71,18 @@ def check_rows(estimator, X, reset=False):
             "expects <= 2 dimensions, (n_samples, n_features): give "
             "X.reshape(len(X), -1)."
         )
+    sparse = "csr" if estimator._takes_sparse else False
     try:
         array = validate_data(
-            estimator, X, dtype=FLOATS, ensure_all_finite="allow-nan", reset=reset
+            estimator,
+            X,
+            dtype=FLOATS,
+            accept_sparse=sparse,
+            ensure_all_finite="allow-nan",
+            reset=reset,
         )
     except (TypeError, ValueError) as error:
-        if sp.issparse(X):
+        if sp.issparse(X) and not sparse:
             raise TypeError(
                 f"Sparse X of type {type(X).__name__} was passed to {type(estimator).__name__}, "
                 "which takes dense rows only: give X.toarray(), or reduce it first with "
@@ -85,22 +93,41 @@ def check_rows(estimator, X, reset=False):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{error}\nColumn(s) at fault: {columns}.") from error
+    if sp.issparse(array):
+        array = as_sparse_rows(array, estimator._absent)
+        missing = np.isnan(array.matrix.data)
+        if missing.any() and not np.isnan(estimator._absent):
+            places = array.matrix.tocoo()
+            n_missing = [
+                np.bincount(place[missing], minlength=n)
+                for place, n in zip((places.row, places.col), array.shape, strict=True)
+            ]
+            empty = [n == other for n, other in zip(n_missing, array.shape[::-1], strict=True)]
+            _check_missing(estimator, *empty, reset)
+        return array
     array = np.ascontiguousarray(array)
     missing = np.isnan(array)
     if missing.any():
-        _check_missing(estimator, missing, reset)
+        _check_missing(estimator, missing.all(axis=1), missing.all(axis=0), reset)
     return array
 
 
-def _check_missing(estimator, missing, reset):
-    empty = np.flatnonzero(missing.all(axis=0))
+def as_sparse_rows(matrix, absent=0.0):
+    """The rows of a CSR matrix, which is not written to; an entry stored twice is their sum."""
+    array = sp.csr_array(matrix, copy=not matrix.has_canonical_format)
+    array.sum_duplicates()
+    return SparseRows(array, absent)
+
+
+def _check_missing(estimator, empty_rows, empty_columns, reset):
+    empty = np.flatnonzero(empty_columns)
     if reset and len(empty) and not getattr(estimator, "_columns_may_be_empty", False):
-        names = getattr(estimator, "feature_names_in_", np.arange(missing.shape[1]))[empty]
+        names = getattr(estimator, "feature_names_in_", np.arange(len(empty_columns)))[empty]
         raise ValueError(
             f"X has no observed entry in column(s) {names.tolist()}, so nothing can be learned of "
             "them: drop them, or fill them with a constant."
         )
-    rows = np.flatnonzero(missing.all(axis=1))
+    rows = np.flatnonzero(empty_rows)
     if len(rows):
         warn(
             f"{len(rows)} row(s) of X have no observed entry (the first is row {rows[0]}): they "
@@ -115,6 +142,9 @@ def _columns_at_fault(X):
         columns = enumerate(X.T)
     elif hasattr(X, "columns"):
         columns = ((name, X[name]) for name in X.columns)
+    elif sp.issparse(X):
+        X = X.tocoo()
+        return np.unique(X.col[np.isinf(X.data)]).tolist()
     else:
         return []
 
@@ -177,8 +207,8 @@ def check_target(estimator, target, X, reset=False):
 
 def check_unit_interval(given, parameter, value, instead):
     """Whether what is to be rebuilt lies in [0, 1], which a value of a parameter asks for."""
-    name, rows = given.rebuilt_name, given.rebuilt
-    low, high = np.nanmin(rows, initial=np.inf), np.nanmax(rows, initial=-np.inf)
+    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
+    low, high = np.nanmin(entries, initial=np.inf), np.nanmax(entries, initial=-np.inf)
     if low < 0 or high > 1:
         raise ValueError(
             f"{parameter}={value!r} needs {name} in [0, 1], but {name} spans [{low:g}, {high:g}]: "
@@ -199,13 +229,19 @@ def check_codes(estimator, codes):
     return codes
 
 
+def entries_of(rows):
+    """All entries of rows; of sparse ones those stored, and one for the rest."""
+    return rows.entries if isinstance(rows, SparseRows) else rows
+
+
 def center_and_scale(X, name="X"):
     """The mean of each column and the root of the mean column variance, over observed entries."""
     with np.errstate(invalid="ignore"):  # 0 / 0 of a column without observed entries
-        scaler = StandardScaler().fit(X)
-    scale = np.sqrt(scaler.var_[~np.isnan(scaler.mean_)].mean())
+        mean, var = moments(X)
+    scale = np.sqrt(var[~np.isnan(mean)].mean())
     # The module holds centre and scale in float32, and errors are squared in X's precision.
-    largest = max(float(np.nanmax(X)), -float(np.nanmin(X)))
+    entries = entries_of(X)
+    largest = max(float(np.nanmax(entries)), -float(np.nanmin(entries)))
     limit = float(min(np.finfo(np.float32).max, np.sqrt(np.finfo(X.dtype).max) / X.shape[1]))
     if not (np.isfinite(scale) and largest < limit):
         raise ValueError(
@@ -213,10 +249,27 @@ def center_and_scale(X, name="X"):
             f"divide {name} by a constant."
         )
     # The module holds them in float32: what training and inference subtract must be the same.
-    center = np.nan_to_num(scaler.mean_).astype(np.float32).astype(float)
+    center = np.nan_to_num(mean).astype(np.float32).astype(float)
     scale = float(np.float32(scale))
     constant = scale <= np.finfo(X.dtype).eps * np.abs(center).max()
     return center, 1.0 if constant else scale
+
+
+def moments(X):
+    """The mean and the variance of each column, over its observed entries."""
+    if not isinstance(X, SparseRows):
+        scaler = StandardScaler().fit(X)
+        return scaler.mean_, scaler.var_
+    (n, width), absent = X.shape, X.absent
+    _, columns, values = X.observed
+    stored = np.bincount(columns, minlength=width)
+    n_absent = n - np.bincount(X.matrix.indices, minlength=width)
+    if np.isnan(absent):
+        n_absent, absent = 0, 0.0
+    mean = (np.bincount(columns, values, width) + n_absent * absent) / (stored + n_absent)
+    squares = np.bincount(columns, (values - mean[columns]) ** 2, width)
+    squares += n_absent * (absent - mean) ** 2
+    return mean, squares / (stored + n_absent)
 
 
 def restore_container(estimator, X, codes):

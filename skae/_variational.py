@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ._architecture import start_rows
 from ._base import BaseAutoencoder, weighted_mean
 from ._batches import Batch
 from ._generative import check_n_samples
@@ -24,6 +25,7 @@ from ._validation import (
     check_codes,
     check_unit_interval,
     draw_seed,
+    entries_of,
     unchanged_on_failure,
     warn,
 )
@@ -277,6 +279,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         "categorical_condition": ["boolean"],
     }
 
+    _objective = VariationalObjective
     _unused = {
         "loss": "its loss is minus the log likelihood: set likelihood=",
         "output_activation": "its likelihood says what rows can be: set likelihood=",
@@ -294,7 +297,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; NaN marks an entry that is not known.
         y : None
             Ignored.
@@ -317,7 +320,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows of this call.
         y : None
             Ignored.
@@ -335,7 +338,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows; a missing entry counts as its column's mean.
         condition : array-like, default=None
             As in `fit`; one value is for all rows.
@@ -351,7 +354,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -389,7 +392,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         condition : array-like, default=None
             As in `fit`.
@@ -405,7 +408,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         condition : array-like, default=None
             As in `fit`.
@@ -428,7 +431,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows. Of a row with missing entries it is the likelihood of the observed ones.
         target : array-like of shape (n_samples, n_outputs), default=None
             What the rows should become; needed if `fit` was given one.
@@ -451,7 +454,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -475,7 +478,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         target, condition, n_samples, random_state
             As in `score_samples`.
@@ -627,7 +630,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _learn_units(self, given):
         super()._learn_units(given)
-        self._mean_total = float(np.nansum(given.rebuilt) / len(given.X))
+        self._mean_total = float(np.nansum(entries_of(given.rebuilt)) / len(given.X))
 
     def _takes_long(self):
         return True  # the gradient is that of a draw
@@ -657,11 +660,12 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _make_objective(self):
         settings = self.beta, self.kl_warmup, self.free_bits, self.divergence
-        return VariationalObjective(super()._make_objective(), *settings)
+        return self._objective(super()._make_objective(), *settings)
 
     def _start(self, module, rows):
         if rows.condition is None or self._shortcut() != "pca" or rows.target is not rows.x:
             return super()._start(module, rows)
+        rows = start_rows(rows)
         # Probabilistic PCA of what the condition leaves unexplained.
         condition, x = (tensor.double().cpu() for tensor in (rows.condition, rows.x))
         linear = LinearRegression().fit(condition.numpy(), x.numpy())
@@ -704,15 +708,15 @@ def as_columns(condition, categorical):
 
 def check_counts(given, likelihood):
     """Whether what is to be rebuilt can be drawn from a distribution of counts."""
-    name, rows = given.rebuilt_name, given.rebuilt
-    observed = rows[~np.isnan(rows)]
+    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
+    observed = entries[~np.isnan(entries)]
     if np.any(observed < 0) or np.any(observed != np.round(observed)):
         raise ValueError(
             f"likelihood={likelihood!r} needs {name} to be counts, integers of at least 0, but "
             f"found {observed[(observed < 0) | (observed != np.round(observed))][0]:g}: use "
             "likelihood='gaussian' for other numbers."
         )
-    if likelihood == "multinomial" and len(observed) < rows.size:
+    if likelihood == "multinomial" and len(observed) < entries.size:
         raise ValueError(
             f"likelihood='multinomial' needs all counts of a row, but {name} has missing entries: "
             "fill them, or use likelihood='poisson'."

@@ -9,6 +9,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ._architecture import start_rows
 from ._base import BaseAutoencoder
 from .nn.vector_quantizer import VectorQuantizedEncoderDecoder, VectorQuantizer
 from .objectives import Extended
@@ -205,7 +206,8 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
     def _start(self, module, rows):
         module = super()._start(module, rows)
         with torch.no_grad():
-            x = rows.x[:: -(-len(rows) // START_ROWS)].cpu()
+            x = start_rows(rows).x.cpu()
+            x = x[:: -(-len(x) // START_ROWS)]
             pieces = module.quantizer.pieces(module.encoder(x)).flatten(0, 1)
         distinct = pieces.unique(dim=0)
         n = min(self.codebook_size, len(distinct))

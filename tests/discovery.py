@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
 
 import skae
 from skae._base import BaseAutoencoder
@@ -34,14 +35,17 @@ def public_estimators():
     return sorted(estimators, key=lambda c: c.__name__)
 
 
-ESTIMATORS = public_estimators()
+ALL_ESTIMATORS = public_estimators()
+# Those that take any numbers. The others, of choices that cannot be negative, have tests of their
+# own beside scikit-learn's checks.
+ESTIMATORS = [c for c in ALL_ESTIMATORS if not get_tags(c()).input_tags.positive_only]
 AUTOENCODERS = [c for c in ESTIMATORS if issubclass(c, BaseAutoencoder)]
 # Those that make rows of codes by default.
 DECODING = [c for c in AUTOENCODERS if hasattr(c(), "inverse_transform")]
 
 
 def having(*methods):
-    """The public estimators that have all of these methods by default."""
+    """The public estimators of any numbers that have all of these methods by default."""
     return [c for c in ESTIMATORS if all(hasattr(c(), method) for method in methods)]
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from discovery import ESTIMATORS
+from discovery import ALL_ESTIMATORS
 
 import skae
 
@@ -27,6 +27,7 @@ ROOMS = [
     "nn.likelihoods",
     "nn.variational",
     "nn.vector_quantizer",
+    "nn.fold_in",
     "nn",
     "objectives",
     "_batches",
@@ -42,10 +43,11 @@ ROOMS = [
     "_shapes",
     "_images",
     "_sparse_codes",
+    "_recommender",
 ]
 TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]
 # The files of the public estimators. They may import all rooms, and each other but for circles.
-FAMILIES = sorted({cls.__module__.removeprefix("skae.") for cls in ESTIMATORS})
+FAMILIES = sorted({cls.__module__.removeprefix("skae.") for cls in ALL_ESTIMATORS})
 # Over any estimator that has the public methods, be it from skae or not: they import none of it.
 BESIDE = ["model_selection", "windows", "_displays"]
 PUBLIC = "__init__"

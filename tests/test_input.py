@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from helpers import SHORT
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -326,13 +325,6 @@ def test_too_many_dimensions(shape, ae):
 def test_nested_lists_of_too_many_dimensions(ae):
     with pytest.raises(ValueError, match="array with dim 3"):
         ae.fit(np.zeros((80, 3, 2)).tolist())
-
-
-@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
-def test_sparse(container, ae, X):
-    for method in ["fit", "partial_fit", *METHODS]:
-        with pytest.raises(TypeError, match=r"Sparse X .* Autoencoder.*toarray.*TruncatedSVD"):
-            getattr(ae, method)(container(X))
 
 
 def test_complex_numbers(ae, X):

@@ -72,8 +72,11 @@ class EncoderDecoder(nn.Module):
         x, logits, _ = self._reconstruct(code)
         return Output(code, x, logits)
 
+    def _decoded(self, code):
+        return self.decoder(code)
+
     def _reconstruct(self, code):
-        x = self.decoder(code)
+        x = self._decoded(code)
         if self.output_activation == "identity":
             return x, None, None
         logits = self.target_units.inverse(x)
@@ -113,3 +116,21 @@ class EncoderDecoder(nn.Module):
         """Rows in units of the target."""
         x, _, activated = self._reconstruct(code)
         return self.target_units.inverse(x) if activated is None else activated
+
+
+class BiasedEncoderDecoder(EncoderDecoder):
+    """Is told each row's bias: the last number of its code, in units of X, and added to the row."""
+
+    def forward(self, x, bias):
+        code = torch.cat([self.encoder(x), bias], dim=-1)
+        x, logits, _ = self._reconstruct(code)
+        return Output(code, x, logits)
+
+    def _decoded(self, code):
+        return self.decoder(code) + code[..., -1:] / self.units.scale
+
+    def encode(self, x, bias):
+        return torch.cat([super().encode(x), bias], dim=-1)
+
+    def reconstruct(self, x, bias):
+        return self.decode(self.encode(x, bias))

@@ -72,6 +72,18 @@ class Shortcut(nn.Module):
         return torch.cat([linear + path[..., :n], path[..., n:]], dim=-1)
 
 
+class UnitLength(nn.Module):
+    """Standardised rows as rows of length 1 in their own units; what stands beside them stays."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def forward(self, x):
+        n = len(self.units.center)
+        return torch.cat([F.normalize(self.units.inverse(x[..., :n]), dim=-1), x[..., n:]], dim=-1)
+
+
 class Noise(nn.Module):
     """Corrupts standardised rows while training; at level 0 it draws no random number."""
 

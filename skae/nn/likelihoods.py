@@ -7,7 +7,6 @@ from torch import nn
 from torch.distributions import (
     Bernoulli,
     Laplace,
-    Multinomial,
     NegativeBinomial,
     Normal,
     Poisson,
@@ -181,6 +180,17 @@ class NegativeBinomialLikelihood(Discrete):
         return NegativeBinomial((-log_dispersion).exp(), logits=logits, validate_args=False)
 
 
+class Shares:
+    """Probabilities that sum to one; torch's `Multinomial` would look for NaN in every step."""
+
+    def __init__(self, logits):
+        self.logits = logits - logits.logsumexp(-1, keepdim=True)
+
+    @property
+    def probs(self):
+        return self.logits.exp()
+
+
 class MultinomialLikelihood(Discrete):
     """As many events as the row has, each falling on a column by itself.
 
@@ -195,7 +205,7 @@ class MultinomialLikelihood(Discrete):
         self.register_buffer("total", torch.ones(()))
 
     def distribution(self, location, units):
-        return Multinomial(logits=positive(location, units).log(), validate_args=False)
+        return Shares(positive(location, units).log())
 
     def log_prob(self, distribution, x, units):
         counts = self.in_units(x, units)
@@ -213,6 +223,20 @@ class MultinomialLikelihood(Discrete):
         index = flat.multinomial(events, replacement=True)
         counts = torch.zeros_like(flat).scatter_add_(-1, index, flat.new_ones(index.shape))
         return counts.view_as(probabilities)
+
+
+class SoftmaxLikelihood(MultinomialLikelihood):
+    """The multinomial of which the logits are linear in the decoder's output, from popularity on.
+
+    ``p_j ~ mean_j exp(location_j)``. Amounts need not be whole numbers.
+    """
+
+    def distribution(self, location, units):
+        popularity = units.center.clamp(min=1e-8).log()
+        return Shares(popularity + location)
+
+    def in_units(self, x, units):
+        return units.inverse(x).clamp(min=0)  # rounding may have left it
 
 
 LIKELIHOODS = {

@@ -1,0 +1,56 @@
+"""Users by what a net of items has learned: each is a linear map of the items' codes."""
+
+import torch
+from torch import nn
+
+from .autoencoder import Output
+
+
+class FoldIn(nn.Module):
+    """``expected + bias + (codes - mean code) w``, of which a user's ratings tell w and bias.
+
+    The last layer of a net of items gives each user of the training a vector w. That of any user,
+    of those too, is the ridge regression on his ratings, towards the mean vector, which
+    ``expected`` has already.
+
+    Parameters
+    ----------
+    codes : tensor of shape (n_items, size)
+    units : Units
+        Their centre is what is expected of an item.
+    ridge : float
+        Variance of the ratings' noise, divided by that of the vectors between users.
+    """
+
+    def __init__(self, codes, units, ridge):
+        super().__init__()
+        self.codes = nn.Parameter(codes - codes.mean(0), requires_grad=False)
+        self.units = self.target_units = units
+        self.ridge = ridge
+
+    def encode(self, x, bias=None):
+        """The vectors of users and their biases, from ratings in the users' units, else NaN."""
+        left = x - self.units.center
+        if bias is not None:
+            left = left - bias
+        vectors = left.new_zeros(len(x), self.codes.shape[1])
+        for vector, ratings in zip(vectors, left, strict=True):
+            known = ~ratings.isnan()
+            codes = self.codes[known]
+            matrix = codes @ codes.T
+            matrix.diagonal().add_(self.ridge)
+            vector.copy_(codes.T @ torch.linalg.solve(matrix, ratings[known]))
+        return vectors if bias is None else torch.cat([vectors, bias], dim=-1)
+
+    def decode(self, code):
+        size = self.codes.shape[1]
+        bias = code[:, size:].sum(1, keepdim=True)  # of one number, or none
+        return self.units.center + bias + code[:, :size] @ self.codes.T
+
+    def reconstruct(self, x, *bias):
+        return self.decode(self.encode(x, *bias))
+
+    def forward(self, x, *bias):
+        """Of standardised rows, as an objective takes them; 0 is not known."""
+        code = self.encode(self.units.inverse(x).where(x != 0, torch.nan), *bias)
+        return Output(code, self.units(self.decode(code)))

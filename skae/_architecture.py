@@ -10,8 +10,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
+from ._batches import Batch
 from ._validation import instantiate
 from .nn.autoencoder import EncoderDecoder, Units, find
+from .nn.filling import GaussianFill
 from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
 from .nn.mlp import MLP, TiedMLP
 from .objectives import Objective
@@ -20,6 +22,8 @@ from .objectives import Objective
 START_ENTRIES = 2**24
 # Of the ridge regression from X to a target, in units of the mean variance of a column.
 PENALTIES = np.logspace(-4, 3, 15)
+# Wider rows take too long to fill: a linear system of this size is solved for each.
+WIDEST_FILL = 128
 
 
 class LinearMaps(NamedTuple):
@@ -49,6 +53,7 @@ class ArchitectureMixin:
     """
 
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
+    _fill = False  # whether missing entries are filled before the encoder sees them
 
     def _make_encoder(self, n_outputs):
         """Module from standardised rows to codes."""
@@ -58,8 +63,26 @@ class ArchitectureMixin:
         path = self._make_path("encoder", make, sizes, self.code_size_)
         if self._shortcut() is not None:
             path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
+        if self._fill:
+            path = nn.Sequential(GaussianFill(self.n_features_in_), path)
         activation = self._code_activation()
         return path if activation == "identity" else nn.Sequential(path, ACTIVATIONS[activation]())
+
+    def _fills(self, X):
+        """Whether `GaussianFill` stands before the encoder of these rows."""
+        if self.fill != "auto":
+            return self.fill == "gaussian"
+        return X.shape[1] <= WIDEST_FILL and bool(np.isnan(X).any())
+
+    def _filled(self, module, rows):
+        """The rows that the start is learned of: filled, if the module fills them."""
+        if not self._fill:
+            return rows
+        fill = find(module.encoder, GaussianFill)
+        fill.learn(rows.x)
+        x = fill(rows.x)
+        target = x if rows.target is rows.x else rows.target
+        return Batch(x, target, rows.observed, rows.condition)
 
     def _make_decoder(self, encoder):
         """Module from codes to standardised rows, of X or of the target."""

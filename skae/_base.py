@@ -70,6 +70,7 @@ class BaseAutoencoder(
     tied_weights: bool = False
     dropout: float = 0.0
     shortcut: str | None = "pca"
+    fill: str = "auto"
     encoder: Any = None
     decoder: Any = None
     loss: str = "squared_error"
@@ -106,6 +107,7 @@ class BaseAutoencoder(
         "tied_weights": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "shortcut": [StrOptions({"pca", "linear"}), None],
+        "fill": [StrOptions({"auto", "gaussian", "mean"})],
         "encoder": [callable, None],
         "decoder": [callable, None],
         "loss": [StrOptions(set(LOSSES))],
@@ -398,6 +400,7 @@ class BaseAutoencoder(
         self.center_, self.scale_ = center_and_scale(X)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
         self.n_outputs_ = X.shape[1]
+        self._fill = self._fills(X)
         if target is not None:
             self.target_center_, self.target_scale_ = center_and_scale(target, "target")
             self.n_outputs_ = target.shape[1]

@@ -31,6 +31,14 @@ class ShapedRowsMixin:
             self._target_shape = shape_of_rows(target)
         return super()._check_target(flat(target), X, reset)
 
+    def _fills(self, X):
+        if self.fill == "gaussian":
+            raise ValueError(
+                f"fill='gaussian' is for the columns of a table: {type(self).__name__} takes a "
+                "missing entry for the mean of its place, so set fill='auto'."
+            )
+        return False
+
     def _shaped(self, rows):
         shape = self._target_shape if self._paired else self._row_shape
         return rows if shape is None else rows.reshape(len(rows), *shape)

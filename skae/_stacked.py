@@ -24,7 +24,7 @@ from .nn.layers import ACTIVATIONS, Noise
 from .objectives import observed_mean
 
 # What the layers alone decide: on the stack itself these parameters would do nothing.
-OF_THE_LAYERS = ("tied_weights", "dropout", "shortcut", "encoder", "decoder")
+OF_THE_LAYERS = ("tied_weights", "dropout", "shortcut", "fill", "encoder", "decoder")
 # As a share of the rate for a new net: larger steps first undo what the layers have learned.
 FINE_TUNING_LR = 0.4
 # Of the layers of the default prototype, which fine-tuning goes on from.
@@ -310,6 +310,9 @@ class StackedAutoencoder(BaseAutoencoder):
             self.layers_.append(layer)
             errors.append(mean_squared_error(given.rebuilt, self._down(rows)))
         self.partial_reconstruction_errors_ = np.array(errors)
+
+    def _fills(self, X):
+        return False  # the first layer does
 
     def _down(self, rows):
         """Codes of the last layer so far, led back to rows by all layers."""

@@ -4,6 +4,7 @@ from ._autoencoder import Autoencoder
 from ._contractive import ContractiveAutoencoder
 from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
+from ._imputer import AutoencoderImputer
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
 from ._sequence import SequenceAutoencoder
@@ -15,6 +16,7 @@ from ._vector_quantized import VectorQuantizedAutoencoder
 __version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
+    "AutoencoderImputer",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",

@@ -54,6 +54,8 @@ class ArchitectureMixin:
 
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
     _fill = False  # whether missing entries are filled before the encoder sees them
+    _will_fill = False  # whether rows with missing entries will come, though `fit` sees none
+    _groups = ()  # slices of the columns that are indicators of one category each
 
     def _make_encoder(self, n_outputs):
         """Module from standardised rows to codes."""
@@ -72,7 +74,7 @@ class ArchitectureMixin:
         """Whether `GaussianFill` stands before the encoder of these rows."""
         if self.fill != "auto":
             return self.fill == "gaussian"
-        return X.shape[1] <= WIDEST_FILL and bool(np.isnan(X).any())
+        return X.shape[1] <= WIDEST_FILL and bool(self._will_fill or np.isnan(X).any())
 
     def _filled(self, module, rows):
         """The rows that the start is learned of: filled, if the module fills them."""

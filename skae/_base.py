@@ -315,6 +315,14 @@ class BaseAutoencoder(
         """`reconstruct` of rows that are known to be valid."""
         return self.net_.map_batches(lambda module, *x: module.reconstruct(*x), *given.inputs)
 
+    def _impute(self, given, n_draws=0, seed=0):
+        """Valid rows with all entries, to fill the missing ones with.
+
+        Or so many draws of each, (n_draws, n_samples, n_features); None where a family has no
+        distribution of rows.
+        """
+        return None if n_draws else self._reconstruct(given)
+
     def _decode(self, codes, condition=None, n_copies=1):
         """`inverse_transform` of codes that are known to be valid, so many for each condition."""
         if condition is not None:

@@ -14,9 +14,9 @@ from ._batches import Batch
 from ._validation import instantiate
 from .nn.autoencoder import EncoderDecoder, Units, find
 from .nn.filling import GaussianFill
-from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
+from .nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Shortcut, TiedLinear
 from .nn.mlp import MLP, TiedMLP
-from .objectives import Objective
+from .objectives import CategoricalObjective, Objective
 
 # The linear maps that training starts at are learned on so many entries of X at most.
 START_ENTRIES = 2**24
@@ -55,7 +55,8 @@ class ArchitectureMixin:
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
     _fill = False  # whether missing entries are filled before the encoder sees them
     _will_fill = False  # whether rows with missing entries will come, though `fit` sees none
-    _groups = ()  # slices of the columns that are indicators of one category each
+    _groups = ()  # slices of the columns that indicate one category
+    _takes_groups = True  # whether the decoder may end in a softmax over each
 
     def _make_encoder(self, n_outputs):
         """Module from standardised rows to codes."""
@@ -145,7 +146,10 @@ class ArchitectureMixin:
         target_units = None
         if self._paired:
             target_units = as_units(self.target_center_, self.target_scale_)
-        return self._join(encoder, self._make_decoder(encoder), units, target_units, output)
+        decoder = self._make_decoder(encoder)
+        if self._groups:
+            decoder = nn.Sequential(decoder, GroupSoftmax(units, self._groups))
+        return self._join(encoder, decoder, units, target_units, output)
 
     def _join(self, *parts):
         """The module of an encoder, a decoder, units, target units and an output activation."""
@@ -153,7 +157,10 @@ class ArchitectureMixin:
 
     def _make_objective(self):
         """What training minimises."""
-        return Objective(self.loss)
+        objective = Objective(self.loss)
+        if self._groups:
+            objective = CategoricalObjective(objective, self._groups, self.n_outputs_)
+        return objective
 
     def _start(self, module, rows):
         """The module at its start: at the best linear maps, if it has the shortcuts for them."""

@@ -388,7 +388,9 @@ class AutoencoderImputer(_BaseImputer):
         if autoencoder.random_state is None:
             autoencoder.random_state = self._seed
         autoencoder._will_fill = True
-        autoencoder._groups = tuple(self._places[j] for j in self.categories_ if j in self._places)
+        if autoencoder._takes_groups:
+            groups = (self._places.get(j) for j in self.categories_)
+            autoencoder._groups = tuple(group for group in groups if group is not None)
         return autoencoder
 
     def _learn_errors(self, rows):
@@ -505,8 +507,12 @@ def framed(X, columns, indicators, names):
     """A frame like X, of other columns; those that are categories keep their kind."""
     added = [] if indicators is None else list(indicators.T)
     series = dict(zip(names, [*columns.values(), *added], strict=True))
-    kinds = dict(zip(names, (X.dtypes[j] for j in np.array(list(columns))), strict=False))
-    kinds = {name: kind for name, kind in kinds.items() if series[name].dtype == object}
+    dtypes = list(X.dtypes)
+    kinds = {
+        name: dtypes[j]
+        for name, (j, column) in zip(names, columns.items(), strict=False)
+        if column.dtype == object
+    }
     if not hasattr(X, "index"):
         import polars
 

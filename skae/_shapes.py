@@ -12,6 +12,8 @@ class ShapedRowsMixin:
     `_fold` what the axes of a row are.
     """
 
+    _takes_groups = False
+
     def _check_rows(self, X, reset=False):
         shape = shape_of_rows(X)
         if reset:

@@ -657,7 +657,10 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._make_likelihood().n_parameters
 
     def _make_likelihood(self):
-        return LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
+        likelihood = LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
+        if self._groups:
+            likelihood.indicate(self._groups)
+        return likelihood
 
     def _join(self, *parts):
         likelihood = self._make_likelihood()

@@ -49,4 +49,7 @@ def quick(cls, **params):
     known = inspect.signature(cls).parameters
     unused = getattr(cls, "_unused", ())
     settings = {k: value for k, value in QUICK.items() if k in known and k not in unused}
+    if "autoencoder" in known:  # it is that which trains
+        inner = {k: params.pop(k) for k in [*params] if k not in known}
+        settings["autoencoder"] = quick(skae.DenoisingAutoencoder, noise="masking", **inner)
     return cls(**{**settings, **params})

@@ -42,8 +42,10 @@ class AutoencoderImputer(_BaseImputer):
     ----------
     autoencoder : estimator, default=None
         The autoencoder of skae that is trained; it is cloned. None is a
-        ``DenoisingAutoencoder(noise="masking", noise_level=0.3, emphasis=(1, 0))`` with as many
-        numbers in the code as in a row: it learns to fill entries that are hidden from it.
+        ``DenoisingAutoencoder(noise="masking", noise_level=0.3, emphasis=(1, 0), lr=0.003)`` with as
+        many numbers in the code as in a row: it learns to fill entries that are hidden from it.
+        With ``max_epochs="auto"`` an autoencoder is trained for up to three times as many steps as
+        by itself.
     n_imputations : int, default=10
         Tables that `multiple_imputations` gives.
     sample_posterior : bool, default=False
@@ -377,7 +379,7 @@ class AutoencoderImputer(_BaseImputer):
         autoencoder = self.autoencoder
         if autoencoder is None:
             autoencoder = DenoisingAutoencoder(
-                n_columns, noise="masking", noise_level=0.3, emphasis=(1.0, 0.0)
+                n_columns, noise="masking", noise_level=0.3, emphasis=(1.0, 0.0), lr=0.003
             )
         if not isinstance(autoencoder, BaseAutoencoder):
             raise TypeError(
@@ -479,7 +481,7 @@ def find_categories(categorical_features, X):
     if given.dtype.kind == "b" and given.shape == found.shape:
         return given
     if given.dtype.kind in "UOT" and hasattr(X, "columns"):
-        unknown = sorted(set(given) - set(X.columns))
+        unknown = sorted(set(given.tolist()) - set(X.columns))
         if unknown:
             raise ValueError(f"categorical_features names {unknown}, which X does not have.")
         return np.isin(np.array(X.columns, dtype=object), given)
@@ -516,7 +518,9 @@ def framed(X, columns, indicators, names):
     if not hasattr(X, "index"):
         import polars
 
-        return polars.DataFrame({n: polars.Series(s, dtype=kinds.get(n)) for n, s in series.items()})
+        return polars.DataFrame(
+            {n: polars.Series(s, dtype=kinds.get(n)) for n, s in series.items()}
+        )
     from pandas import CategoricalDtype, DataFrame, unique
 
     for name, kind in kinds.items():

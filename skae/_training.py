@@ -220,7 +220,7 @@ class TrainingMixin:
 
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""
-        return self._shortcut() != "pca"
+        return self._shortcut() != "pca" or self._will_fill
 
     def _lr(self, rows):
         if self.lr != "auto":

@@ -16,6 +16,9 @@ LARGEST_LOG_ODDS = 20.0
 SMALLEST_SIGNAL = 1e-3
 # Elements of x that are rebuilt at once where many draws are made.
 DRAWN_ELEMENTS = 2**20
+# Draws by which a posterior is fitted to the observed entries, and in how many rounds.
+N_TO_ADAPT = 300
+N_ADAPTATIONS = 3
 
 
 class VariationalOutput(NamedTuple):
@@ -159,12 +162,33 @@ def importance_weighted_bound(module, batch, noise):
     return torch.cat(weights).logsumexp(0) - math.log(len(noise))
 
 
+def adapted_posterior(module, batch, noise):
+    """``q(z | x)``, moved and widened to where the draws that matter lie (Oh & Berger, 1992).
+
+    The encoder takes what is missing for known, so that its posterior is too narrow, and may lie
+    beside that of the observed entries.
+    """
+    posterior = module.posterior(batch.x, batch.condition)
+    narrowest = posterior.stddev
+    for part in noise.chunk(N_ADAPTATIONS):
+        made = [
+            (fit - log_ratio(posterior, piece), posterior.mean + posterior.stddev * piece)
+            for fit, piece, _ in draws(module, batch, posterior, part)
+        ]
+        weights, code = map(torch.cat, zip(*made, strict=True))
+        weights = weights.softmax(0)[:, :, None]
+        mean = (weights * code).sum(0)
+        variance = (weights * (code - mean).square()).sum(0)
+        posterior = Normal(mean, torch.maximum(variance.sqrt(), narrowest), validate_args=False)
+    return posterior
+
+
 def importance_weighted_mean(module, batch, noise):
     """``sum_k w_k E[x | z_k]`` of each row, in units of the target (Mattei & Frellsen, 2019).
 
     ``w_k`` is the share of a draw in the bound on the observed entries: (n, n_outputs).
     """
-    posterior = module.posterior(batch.x, batch.condition)
+    posterior = adapted_posterior(module, batch, noise[:N_TO_ADAPT])
     largest = posterior.mean.new_full((len(batch),), -math.inf)
     total = rows = 0.0
     for fit, part, distribution in draws(module, batch, posterior, noise):
@@ -183,7 +207,8 @@ def importance_resampled(module, batch, n_samples, n_draws):
     Of ``n_samples`` codes of the posterior, ``n_draws`` are drawn by their importance (Rubin,
     1987), and a row from the likelihood of each. Every row has codes of its own.
     """
-    posterior = module.posterior(batch.x, batch.condition)
+    noise = torch.randn(N_TO_ADAPT, module.log_odds.numel(), device=batch.x.device).to(batch.x)
+    posterior = adapted_posterior(module, batch, noise)
     shape = (n_draws, *posterior.mean.shape)
     best, chosen = posterior.mean.new_full(shape[:2], -math.inf), posterior.mean.new_zeros(shape)
     at_once = max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))

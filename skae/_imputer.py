@@ -41,9 +41,9 @@ class AutoencoderImputer(_BaseImputer):
     Parameters
     ----------
     autoencoder : estimator, default=None
-        The autoencoder of skae that is trained; it is cloned. None is a
-        ``DenoisingAutoencoder(noise="masking", noise_level=0.3, emphasis=(1, 0), lr=0.003)`` with as
-        many numbers in the code as in a row: it learns to fill entries that are hidden from it.
+        The autoencoder of skae that is trained; it is cloned. None is a ``DenoisingAutoencoder``
+        with ``noise="masking", noise_level=0.3, emphasis=(1, 0), lr=0.003`` and as many numbers in
+        the code as in a row: it learns to fill entries that are hidden from it.
         With ``max_epochs="auto"`` an autoencoder is trained for up to three times as many steps as
         by itself.
     n_imputations : int, default=10

@@ -339,7 +339,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows; a missing entry counts as its column's mean.
+            The rows; missing entries are taken as ``fill`` says.
         condition : array-like, default=None
             As in `fit`; one value is for all rows.
 

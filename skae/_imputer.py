@@ -1,6 +1,6 @@
 """The imputer: an autoencoder fills the holes of a table."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import _fit_context, clone
@@ -263,10 +263,9 @@ class AutoencoderImputer(_BaseImputer):
 
         A category that `fit` has not seen is not known, though it is not missing.
         """
-        nan_is_missing = not isinstance(self.missing_values, Integral | float) or np.isnan(
-            self.missing_values
-        )
-        finite = {"ensure_all_finite": "allow-nan" if nan_is_missing else True}
+        mark = self.missing_values
+        finite = isinstance(mark, Real) and not np.isnan(mark)  # else NaN marks them, or nothing
+        finite = {"ensure_all_finite": True if finite else "allow-nan"}
         if reset:
             is_category = find_categories(self.categorical_features, X)
             self.categories_ = dict.fromkeys(np.flatnonzero(is_category).tolist())

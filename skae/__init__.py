@@ -4,6 +4,7 @@ from ._autoencoder import Autoencoder
 from ._contractive import ContractiveAutoencoder
 from ._convolutional import ConvolutionalAutoencoder
 from ._denoising import DenoisingAutoencoder
+from ._imputer import AutoencoderImputer
 from ._k_sparse import KSparseAutoencoder
 from ._masked import MaskedAutoencoder
 from ._multinomial import MultinomialVariationalAutoencoder
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
     "AutoencoderOutlierDetector",
+    "AutoencoderImputer",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",

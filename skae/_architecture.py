@@ -11,17 +11,20 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
-from ._batches import SparseRows
-from ._validation import instantiate
+from ._batches import Batch, SparseRows
+from ._validation import entries_of, instantiate
 from .nn.autoencoder import EncoderDecoder, Units, find
-from .nn.layers import ACTIVATIONS, Gate, Shortcut, TiedLinear
+from .nn.filling import GaussianFill
+from .nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Shortcut, TiedLinear
 from .nn.mlp import MLP, TiedMLP
-from .objectives import Objective
+from .objectives import CategoricalObjective, Objective
 
 # The linear maps that training starts at are learned on so many entries of X at most.
 START_ENTRIES = 2**24
 # Of the ridge regression from X to a target, in units of the mean variance of a column.
 PENALTIES = np.logspace(-4, 3, 15)
+# Wider rows take too long to fill: a linear system of this size is solved for each.
+WIDEST_FILL = 128
 
 
 class LinearMaps(NamedTuple):
@@ -51,6 +54,10 @@ class ArchitectureMixin:
     """
 
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
+    _fill = False  # whether missing entries are filled before the encoder sees them
+    _will_fill = False  # whether rows with missing entries will come, though `fit` sees none
+    _groups = ()  # slices of the columns that indicate one category
+    _takes_groups = True  # whether the decoder may end in a softmax over each
 
     def _make_encoder(self, n_outputs):
         """Module from standardised rows to codes."""
@@ -60,8 +67,27 @@ class ArchitectureMixin:
         path = self._make_path("encoder", make, sizes, self.code_size_)
         if self._shortcut() is not None:
             path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
+        if self._fill:
+            path = nn.Sequential(GaussianFill(self.n_features_in_), path)
         activation = self._code_activation()
         return path if activation == "identity" else nn.Sequential(path, ACTIVATIONS[activation]())
+
+    def _fills(self, X):
+        """Whether `GaussianFill` stands before the encoder of these rows."""
+        if self.fill != "auto":
+            return self.fill == "gaussian"
+        return X.shape[1] <= WIDEST_FILL and bool(self._will_fill or np.isnan(entries_of(X)).any())
+
+    def _filled(self, module, rows):
+        """The rows that the start is learned of: filled, if the module fills them."""
+        if not self._fill:
+            return rows
+        rows = start_rows(rows) if isinstance(rows.x, SparseRows) else rows
+        fill = find(module.encoder, GaussianFill)
+        fill.learn(rows.x)
+        x = fill(rows.x)
+        target = x if rows.target is rows.x else rows.target
+        return Batch(x, target, rows.observed, rows.condition)
 
     def _make_decoder(self, encoder):
         """Module from codes to standardised rows, of X or of the target."""
@@ -122,7 +148,10 @@ class ArchitectureMixin:
         target_units = None
         if self._paired:
             target_units = as_units(self.target_center_, self.target_scale_)
-        return self._join(encoder, self._make_decoder(encoder), units, target_units, output)
+        decoder = self._make_decoder(encoder)
+        if self._groups:
+            decoder = nn.Sequential(decoder, GroupSoftmax(units, self._groups))
+        return self._join(encoder, decoder, units, target_units, output)
 
     def _join(self, *parts):
         """The module of an encoder, a decoder, units, target units and an output activation."""
@@ -130,7 +159,10 @@ class ArchitectureMixin:
 
     def _make_objective(self):
         """What training minimises."""
-        return Objective(self.loss)
+        objective = Objective(self.loss)
+        if self._groups:
+            objective = CategoricalObjective(objective, self._groups, self.n_outputs_)
+        return objective
 
     def _start(self, module, rows):
         """The module at its start: at the best linear maps, if it has the shortcuts for them."""

@@ -42,6 +42,11 @@ class Autoencoder(BaseAutoencoder):
         Share of the hidden units that are silent in a training step.
     shortcut : {"pca", "linear", None}, default="pca"
         The linear path beside each perceptron: started at PCA, started at random, or none.
+    fill : {"auto", "gaussian", "mean"}, default="auto"
+        What the encoder sees in the place of a missing entry: what it is expected to be, given
+        the observed ones and as if rows were normal, or the mean of its column. "auto" is
+        "gaussian" if X has missing entries in `fit` and at most 128 columns. An entry that
+        equals the mean of its column to the last bit counts as missing here.
     encoder, decoder : torch.nn.Module or callable, default=None
         Your own :math:`f` and :math:`g`: an instance (copied), or a class or function called as
         ``encoder(n_features, code_size)``, ``decoder(code_size, n_features)``. They work on

@@ -70,6 +70,7 @@ class BaseAutoencoder(
     tied_weights: bool = False
     dropout: float = 0.0
     shortcut: str | None = "pca"
+    fill: str = "auto"
     encoder: Any = None
     decoder: Any = None
     loss: str = "squared_error"
@@ -106,6 +107,7 @@ class BaseAutoencoder(
         "tied_weights": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "shortcut": [StrOptions({"pca", "linear"}), None],
+        "fill": [StrOptions({"auto", "gaussian", "mean"})],
         "encoder": [callable, None],
         "decoder": [callable, None],
         "loss": [StrOptions(set(LOSSES))],
@@ -224,7 +226,7 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; a missing entry counts as its column's mean.
+            The rows; missing entries are taken as ``fill`` says.
 
         Returns
         -------
@@ -313,6 +315,14 @@ class BaseAutoencoder(
     def _reconstruct(self, given):
         """`reconstruct` of rows that are known to be valid."""
         return self.net_.map_batches(lambda module, *x: module.reconstruct(*x), *given.inputs)
+
+    def _impute(self, given, n_draws=0, seed=0):
+        """Valid rows with all entries, to fill the missing ones with.
+
+        Or so many draws of each, (n_draws, n_samples, n_features); None where a family has no
+        distribution of rows.
+        """
+        return None if n_draws else self._reconstruct(given)
 
     def _decode(self, codes, condition=None, n_copies=1):
         """`inverse_transform` of codes that are known to be valid, so many for each condition."""
@@ -403,6 +413,7 @@ class BaseAutoencoder(
         self.center_, self.scale_ = center_and_scale(X)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
         self.n_outputs_ = X.shape[1]
+        self._fill = self._fills(X)
         if target is not None:
             self.target_center_, self.target_scale_ = center_and_scale(target, "target")
             self.n_outputs_ = target.shape[1]

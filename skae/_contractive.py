@@ -138,7 +138,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; a missing entry counts as its column's mean.
+            The rows; missing entries are taken as ``fill`` says.
 
         Returns
         -------

@@ -165,8 +165,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _make_noise(self):
         if isinstance(self.noise, str):
-            return NOISES[self.noise](self.noise_level)
-        return CustomNoise(self.noise() if isinstance(self.noise, type) else self.noise)
+            noise = NOISES[self.noise](self.noise_level)
+        else:
+            noise = CustomNoise(self.noise() if isinstance(self.noise, type) else self.noise)
+        noise.groups = self._groups
+        return noise
 
     def _make_encoder(self, n_outputs):
         return nn.Sequential(self._make_noise(), super()._make_encoder(n_outputs))

@@ -272,6 +272,9 @@ class MaskedAutoencoder(ImageAutoencoder):
         rows = self._check_rows(X)
         return Given(rows, None, self._known(rows))
 
+    def _impute(self, given, n_draws=0, seed=0):
+        return None if n_draws else np.asarray(self.reconstruct(given.X, np.isnan(given.X)))
+
     def _known(self, X):
         """Which patches have no missing entry; None if all: (n_samples, `n_patches_`)."""
         missing = np.isnan(X)

@@ -109,6 +109,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     hidden_layer_sizes: Any = (600,)
     activation: str = "tanh"
     shortcut: str | None = None
+    fill: str = "mean"
     likelihood: str = "multinomial"
     beta: float = 0.2
     kl_warmup: float = 0.5

@@ -134,6 +134,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     (2,)
     """
 
+    _takes_sparse, _absent = False, 0.0
+
     _parameter_constraints = {
         "autoencoder": [HasMethods(["fit", "transform"]), list, tuple, None],
         "method": [StrOptions({"neighbors", "error", "masked"})],

@@ -148,6 +148,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     hidden_layer_sizes: Any = ()
     code_activation: str = "sigmoid"
     shortcut: str | None = None
+    fill: str = "mean"
     dropout: float = 0.05
     optimizer: Any = "adam"
     weight_decay: float = 1e-3

@@ -13,6 +13,7 @@ class ShapedRowsMixin:
     """
 
     _takes_sparse = False
+    _takes_groups = False
 
     def _check_rows(self, X, reset=False):
         shape = shape_of_rows(X)
@@ -32,6 +33,14 @@ class ShapedRowsMixin:
         if reset:
             self._target_shape = shape_of_rows(target)
         return super()._check_target(flat(target), X, reset)
+
+    def _fills(self, X):
+        if self.fill == "gaussian":
+            raise ValueError(
+                f"fill='gaussian' is for the columns of a table: {type(self).__name__} takes a "
+                "missing entry for the mean of its place, so set fill='auto'."
+            )
+        return False
 
     def _shaped(self, rows):
         shape = self._target_shape if self._paired else self._row_shape

@@ -25,7 +25,7 @@ from .nn.layers import ACTIVATIONS, Noise
 from .objectives import observed_mean
 
 # What the layers alone decide: on the stack itself these parameters would do nothing.
-OF_THE_LAYERS = ("tied_weights", "dropout", "shortcut", "encoder", "decoder")
+OF_THE_LAYERS = ("tied_weights", "dropout", "shortcut", "fill", "encoder", "decoder")
 # As a share of the rate for a new net: larger steps first undo what the layers have learned.
 FINE_TUNING_LR = 0.4
 # Of the layers of the default prototype, which fine-tuning goes on from.
@@ -322,6 +322,9 @@ class StackedAutoencoder(BaseAutoencoder):
             for rows, codes in parts
         ]
         return sum(totals) / len(rebuilt)
+
+    def _fills(self, X):
+        return False  # the first layer does
 
     def _down(self, rows):
         """Codes of the last layer so far, led back to rows by all layers."""

@@ -158,7 +158,8 @@ class TrainingMixin:
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
         """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
         if net is None:
-            module = self._start(self._make_module(), rows)
+            module = self._make_module()
+            module = self._start(module, self._filled(module, rows))
         else:
             module = copy.deepcopy(net.module_)
         n_batches = n_batches or self._n_batches(rows)
@@ -220,7 +221,7 @@ class TrainingMixin:
 
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""
-        return self._shortcut() != "pca"
+        return self._shortcut() != "pca" or self._will_fill
 
     def _lr(self, rows):
         if self.lr != "auto":

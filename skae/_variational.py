@@ -36,13 +36,16 @@ from .nn.variational import (
     VariationalEncoderDecoder,
     divergence,
     evidence_lower_bound,
+    importance_resampled,
     importance_weighted_bound,
+    importance_weighted_mean,
     log_ratio,
 )
 from .objectives import Extended
 
-# Draws of `score_samples`.
+# Draws of `score_samples`, and of rows that are to be filled.
 N_SAMPLES = 50
+N_SAMPLES_TO_FILL = 1000
 # A unit is active if the variance of its posterior mean over the rows is larger (Burda et al.).
 ACTIVE = 0.01
 # Collapsed, if fewer than this share of the units are, or if the code says fewer nats than this.
@@ -339,7 +342,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; a missing entry counts as its column's mean.
+            The rows; missing entries are taken as ``fill`` says.
         condition : array-like, default=None
             As in `fit`; one value is for all rows.
 
@@ -543,15 +546,30 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _bound(self, bound, given, net, n_samples, random_state):
         """A bound on log p(x), with draws that all rows share."""
         check_n_samples(n_samples)
-        seed = self._seed if random_state is None else draw_seed(random_state)
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn((n_samples, self.code_size_), generator=generator)
+        noise = self._noise(n_samples, self._seed if random_state is None else random_state)
 
         def of_rows(module, x, target, condition):
             batch = as_batch(module, x, target, condition)
             return bound(module, batch, noise.to(x))
 
         return (net or self.net_).map_batches(of_rows, *given)
+
+    def _noise(self, n_samples, random_state):
+        generator = torch.Generator().manual_seed(draw_seed(random_state))
+        return torch.randn((n_samples, self.code_size_), generator=generator)
+
+    def _impute(self, given, n_draws=0, seed=0):
+        noise = self._noise(N_SAMPLES_TO_FILL, self._seed)
+
+        def of_rows(module, *x):
+            batch = as_batch(module, x[0], None, *x[1:])
+            if n_draws:
+                return importance_resampled(module, batch, N_SAMPLES_TO_FILL, n_draws)
+            return importance_weighted_mean(module, batch, noise.to(batch.x))
+
+        with local_seed(seed, self.device_):
+            rows = self.net_.map_batches(of_rows, *given.inputs)
+        return rows.swapaxes(0, 1) if n_draws else rows
 
     # -- what the base asks for -------------------------------------------------------------------
 
@@ -642,7 +660,10 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._make_likelihood().n_parameters
 
     def _make_likelihood(self):
-        return LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
+        likelihood = LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
+        if self._groups:
+            likelihood.indicate(self._groups)
+        return likelihood
 
     def _join(self, *parts):
         likelihood = self._make_likelihood()

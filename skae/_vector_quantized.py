@@ -125,7 +125,7 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows; a missing entry counts as its column's mean.
+            The rows; missing entries are taken as ``fill`` says.
 
         Returns
         -------

@@ -1,7 +1,10 @@
 """What training minimises: ``mean over rows of error + penalty``."""
 
+import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .nn.layers import column_mask, log_probability
 
 
 def squared_error(output, target, units):
@@ -107,3 +110,19 @@ class Extended(Objective):
 
     def term(self, output, batch, module):
         """What this one adds to the penalty; nothing here."""
+
+
+class CategoricalObjective(Extended):
+    """``-sum_k x_k log p_k`` of the groups of columns that indicate one category, in nats.
+
+    All other columns have the loss that it extends.
+    """
+
+    def __init__(self, objective, groups, n_columns):
+        super().__init__(objective)
+        self.register_buffer("is_category", column_mask(groups, n_columns))
+
+    def entries(self, output, batch, module):
+        units = module.target_units
+        surprise = -units.inverse(batch.target) * log_probability(output.reconstruction, units)
+        return torch.where(self.is_category, surprise, super().entries(output, batch, module))

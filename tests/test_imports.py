@@ -17,6 +17,7 @@ PACKAGE = Path(skae.__file__).parent
 ROOMS = [
     # the torch side
     "nn.layers",
+    "nn.filling",
     "nn.mlp",
     "nn.autoencoder",
     "nn.jacobian",

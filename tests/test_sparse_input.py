@@ -132,10 +132,9 @@ def test_stored_nan_is_missing(counts):
 
 @over(REFUSE_SPARSE)
 @pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix, sp.coo_array])
-def test_images_and_sequences_refuse(cls, container, counts):
-    message = rf"Sparse X .* {cls.__name__}.*toarray.*TruncatedSVD"
-    for method in ("fit", "partial_fit"):
-        with pytest.raises(TypeError, match=message):
+def test_the_others_refuse(cls, container, counts):
+    for method in {"fit", "partial_fit"} & {*dir(cls)}:
+        with pytest.raises(TypeError, match=r"Sparse .*toarray"):
             getattr(quick(cls), method)(container(counts))
 
 

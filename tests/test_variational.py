@@ -156,7 +156,7 @@ def test_draws_are_made_in_chunks_that_add_up(vae, X, monkeypatch):
         whole = [f(module, batch, noise) for f in (importance_weighted_bound, evidence_lower_bound)]
         monkeypatch.setattr("skae.nn.variational.DRAWN_ELEMENTS", 7 * X.size)
         posterior = module.posterior(batch.x)
-        sizes = [len(fit) for fit, _ in draws(module, batch, posterior, noise)]
+        sizes = [len(fit) for fit, *_ in draws(module, batch, posterior, noise)]
         parts = [f(module, batch, noise) for f in (importance_weighted_bound, evidence_lower_bound)]
     assert sizes == [7] * 5 + [5]
     for one, other in zip(whole, parts, strict=True):

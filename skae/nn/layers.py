@@ -20,6 +20,9 @@ ACTIVATIONS = {
 }
 
 
+SMALLEST_PROBABILITY = 1e-6
+
+
 class TiedLinear(nn.Module):
     """``x W + b``: the transpose of ``linear`` (``y W^T + c``), with a bias of its own."""
 
@@ -84,8 +87,45 @@ class UnitLength(nn.Module):
         return torch.cat([F.normalize(self.units.inverse(x[..., :n]), dim=-1), x[..., n:]], dim=-1)
 
 
+class GroupSoftmax(nn.Module):
+    """Probabilities in the place of the columns of each group, which indicate one category.
+
+    ``softmax(log f + 4 (p - f))`` of what a decoder gives for an indicator, p, and its mean f: the
+    frequencies stay what they are, and the slope there is one for two categories that are alike.
+    """
+
+    def __init__(self, units, groups):
+        super().__init__()
+        self.units = units
+        self.groups = groups
+
+    def forward(self, x):
+        x = x.clone()
+        for group in self.groups:
+            frequency = self.units.center[group]
+            steps = 4 * self.units.scale * x[..., group]
+            probability = (frequency.clamp(min=SMALLEST_PROBABILITY).log() + steps).softmax(-1)
+            x[..., group] = (probability - frequency) / self.units.scale
+        return x
+
+
+def column_mask(groups, n_columns):
+    """Which columns belong to one of the groups."""
+    mask = torch.zeros(n_columns, dtype=torch.bool)
+    for group in groups:
+        mask[group] = True
+    return mask
+
+
+def log_probability(x, units):
+    """The logarithms of standardised probabilities."""
+    return units.inverse(x).clamp(min=SMALLEST_PROBABILITY).log()
+
+
 class Noise(nn.Module):
     """Corrupts standardised rows while training; at level 0 it draws no random number."""
+
+    groups = ()  # of columns that are corrupted together: one would give the others away
 
     def __init__(self, level):
         super().__init__()
@@ -108,7 +148,10 @@ class Noise(nn.Module):
 
     def chosen(self, x):
         """The share ``level`` of the entries, at random."""
-        return torch.rand_like(x) < self.level
+        draw = torch.rand_like(x)
+        for group in self.groups:
+            draw[..., group] = draw[..., group.start, None]
+        return draw < self.level
 
 
 class GaussianNoise(Noise):

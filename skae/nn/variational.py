@@ -16,6 +16,9 @@ LARGEST_LOG_ODDS = 20.0
 SMALLEST_SIGNAL = 1e-3
 # Elements of x that are rebuilt at once where many draws are made.
 DRAWN_ELEMENTS = 2**20
+# Draws by which a posterior is fitted to the observed entries, and in how many rounds.
+N_TO_ADAPT = 300
+N_ADAPTATIONS = 3
 
 
 class VariationalOutput(NamedTuple):
@@ -139,7 +142,7 @@ def log_ratio(posterior, noise):
 
 
 def draws(module, batch, posterior, noise):
-    """Pairs of `log_likelihood` and noise, in chunks that bound the memory.
+    """`log_likelihood`, noise and ``p(x | z)``, in chunks that bound the memory.
 
     All rows share the noise: a row's result does not depend on its company.
     """
@@ -147,20 +150,84 @@ def draws(module, batch, posterior, noise):
         part = part[:, None]
         code = posterior.mean + posterior.stddev * part
         distribution = module.distribution(code, batch.condition)
-        yield log_likelihood(module, distribution, batch), part
+        yield log_likelihood(module, distribution, batch), part, distribution
 
 
 def importance_weighted_bound(module, batch, noise):
     """``log mean_k p(x, z_k) / q(z_k | x)`` of each row (Burda et al., 2016): (n,)."""
     posterior = module.posterior(batch.x, batch.condition)
     weights = [
-        fit - log_ratio(posterior, part) for fit, part in draws(module, batch, posterior, noise)
+        fit - log_ratio(posterior, part) for fit, part, _ in draws(module, batch, posterior, noise)
     ]
     return torch.cat(weights).logsumexp(0) - math.log(len(noise))
+
+
+def adapted_posterior(module, batch, noise):
+    """``q(z | x)``, moved and widened to where the draws that matter lie (Oh & Berger, 1992).
+
+    The encoder takes what is missing for known, so that its posterior is too narrow, and may lie
+    beside that of the observed entries.
+    """
+    posterior = module.posterior(batch.x, batch.condition)
+    narrowest = posterior.stddev
+    for part in noise.chunk(N_ADAPTATIONS):
+        made = [
+            (fit - log_ratio(posterior, piece), posterior.mean + posterior.stddev * piece)
+            for fit, piece, _ in draws(module, batch, posterior, part)
+        ]
+        weights, code = map(torch.cat, zip(*made, strict=True))
+        weights = weights.softmax(0)[:, :, None]
+        mean = (weights * code).sum(0)
+        variance = (weights * (code - mean).square()).sum(0)
+        posterior = Normal(mean, torch.maximum(variance.sqrt(), narrowest), validate_args=False)
+    return posterior
+
+
+def importance_weighted_mean(module, batch, noise):
+    """``sum_k w_k E[x | z_k]`` of each row, in units of the target (Mattei & Frellsen, 2019).
+
+    ``w_k`` is the share of a draw in the bound on the observed entries: (n, n_outputs).
+    """
+    posterior = adapted_posterior(module, batch, noise[:N_TO_ADAPT])
+    largest = posterior.mean.new_full((len(batch),), -math.inf)
+    total = rows = 0.0
+    for fit, part, distribution in draws(module, batch, posterior, noise):
+        weights = fit - log_ratio(posterior, part)
+        before, largest = largest, torch.maximum(largest, weights.amax(0))
+        weights, kept = torch.exp(weights - largest), torch.exp(before - largest)
+        mean = module.likelihood.mean(distribution, module.target_units)
+        rows = rows * kept[:, None] + torch.einsum("kn,knj->nj", weights, mean)
+        total = total * kept + weights.sum(0)
+    return rows / total[:, None]
+
+
+def importance_resampled(module, batch, n_samples, n_draws):
+    """Random rows given the observed entries: (n, n_draws, n_outputs), in units of the target.
+
+    Of ``n_samples`` codes of the posterior, ``n_draws`` are drawn by their importance (Rubin,
+    1987), and a row from the likelihood of each. Every row has codes of its own.
+    """
+    noise = torch.randn(N_TO_ADAPT, module.log_odds.numel(), device=batch.x.device).to(batch.x)
+    posterior = adapted_posterior(module, batch, noise)
+    shape = (n_draws, *posterior.mean.shape)
+    best, chosen = posterior.mean.new_full(shape[:2], -math.inf), posterior.mean.new_zeros(shape)
+    at_once = max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))
+    for n in [at_once] * (n_samples // at_once) + [n_samples % at_once] * (n_samples % at_once > 0):
+        noise = posterior.mean.new_empty(n, *shape[1:]).normal_()
+        code = posterior.mean + posterior.stddev * noise
+        weights = log_likelihood(module, module.distribution(code, batch.condition), batch)
+        weights = weights - log_ratio(posterior, noise)
+        # The largest of the weights with Gumbel noise is a draw by their exponentials.
+        uniform = torch.rand((n_draws, *weights.shape), device=code.device, dtype=code.dtype)
+        keys, index = (weights - torch.log(-torch.log(uniform))).max(1)
+        codes = code[index, torch.arange(code.shape[1], device=code.device)]
+        chosen = torch.where((keys > best)[:, :, None], codes, chosen)
+        best = torch.maximum(keys, best)
+    return module.draw(chosen, batch.condition).transpose(0, 1)
 
 
 def evidence_lower_bound(module, batch, noise):
     """``E log p(x | z)`` and the divergence, whose difference is the bound: (n, 2)."""
     posterior = module.posterior(batch.x, batch.condition)
-    fits = torch.cat([fit for fit, _ in draws(module, batch, posterior, noise)]).mean(0)
+    fits = torch.cat([fit for fit, *_ in draws(module, batch, posterior, noise)]).mean(0)
     return torch.stack([fits, divergence(posterior).sum(-1)], dim=-1)

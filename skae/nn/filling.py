@@ -1,0 +1,105 @@
+"""Missing entries as the observed ones of their row lead to expect, at the mouth of an encoder."""
+
+import torch
+from torch import nn
+
+# What is added to the variances, in units of their mean: the largest for which hidden entries are
+# filled best.
+RIDGES = (0.1, 0.03, 0.01, 0.003, 0.001)
+HIDDEN = 0.1  # the share of the observed entries by which it is chosen
+MOST_STEPS = 60
+TOLERANCE = 1e-2  # of a step's change, as a share of the scale
+# Squared widths times rows: what the covariance is learned on, and what is solved at once.
+LEARNED_ELEMENTS = 2**22
+SOLVED_ELEMENTS = 2**21
+
+
+class GaussianFill(nn.Module):
+    """``E[x_missing | x_observed]`` in the place of missing entries, as if rows were normal.
+
+    Missing is what is zero, the centre of its column, as it comes from a mask, from masking noise
+    or from NaN. Mean and covariance are learned by EM; no gradient flows through what is filled.
+    Numbers beside the first ``n_features`` are handed on.
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("covariance", torch.eye(n_features))
+
+    def forward(self, x):
+        rows, beside = x.tensor_split([len(self.mean)], dim=-1)
+        missing = rows == 0
+        gappy = missing.any(-1)
+        if not gappy.any():
+            return x
+        fills = torch.zeros_like(rows)
+        with torch.no_grad():
+            fills[gappy] = self.expected(rows[gappy].detach())
+        return torch.cat([torch.where(missing, fills, rows), beside], dim=-1)
+
+    def expected(self, x):
+        """All entries of rows as the observed ones, those that are not zero, predict them."""
+        n_at_once = max(1, SOLVED_ELEMENTS // len(self.mean) ** 2)
+        return torch.cat([self._expected(part)[0] for part in x.split(n_at_once)])
+
+    def _expected(self, x):
+        # In double precision, as nearly collinear columns ask for; MPS has none.
+        wide = x if x.device.type == "mps" else x.double()
+        mean, covariance = self.mean.to(wide), self.covariance.to(wide)
+        observed = (x != 0).to(wide)
+        # The observed block of the covariance, and beside it ones on the diagonal.
+        blocks = observed[:, :, None] * covariance * observed[:, None, :]
+        triangles = torch.linalg.cholesky(blocks + torch.diag_embed(1 - observed))
+        deviations = (wide - mean) * observed
+        solved = torch.cholesky_solve(deviations[:, :, None], triangles)[:, :, 0]
+        return (mean + solved @ covariance).to(x), observed, triangles
+
+    @torch.no_grad()
+    def learn(self, x):
+        """Mean and covariance of rows with missing entries, by EM (Dempster, Laird, Rubin, 1977).
+
+        The ridge keeps the covariance from following chance where there are few rows.
+        """
+        n_rows = max(4 * x.shape[1], LEARNED_ELEMENTS // x.shape[1] ** 2)
+        x = x[:: -(-len(x) // n_rows)].cpu().double()
+        hidden = (torch.rand(x.shape) < HIDDEN) & (x != 0)
+        left, best = x.masked_fill(hidden, 0.0), None
+        learner = GaussianFill(x.shape[1]).double()
+        learner.covariance.copy_(torch.diag(x.square().mean(0) + RIDGES[0]))
+        for ridge in RIDGES:
+            learner._learn(left, ridge)
+            error = (learner.expected(left) - x)[hidden].square().mean()
+            if best is not None and not error < best[0]:
+                break
+            best = error, ridge
+        learner._learn(x, best[1])
+        self.load_state_dict(learner.state_dict())
+
+    def _learn(self, x, ridge):
+        """Steps of EM until what they fill hardly changes."""
+        missing, before = x == 0, None
+        if not missing.any():
+            missing = None
+        for _ in range(MOST_STEPS):
+            filled, spread = self._filled(x)
+            self.mean.copy_(filled.mean(0))
+            away = filled - self.mean
+            self.covariance.copy_((away.T @ away + spread) / len(x))
+            self.covariance.diagonal().add_(ridge)
+            if missing is None:
+                break
+            if before is not None and (filled - before)[missing].square().mean() < TOLERANCE**2:
+                break
+            before = filled
+
+    def _filled(self, x):
+        """Rows filled, and the sum over them of the covariance of what was missing."""
+        parts, precision = [], torch.zeros_like(self.covariance)
+        for part in x.split(max(1, SOLVED_ELEMENTS // x.shape[1] ** 2)):
+            fills, observed, triangles = self._expected(part)
+            parts.append(torch.where(observed > 0, part, fills))
+            inverse = torch.cholesky_inverse(triangles)
+            precision += torch.einsum("ni,nij,nj->ij", observed, inverse, observed)
+        spread = len(x) * self.covariance - self.covariance @ precision @ self.covariance
+        return torch.cat(parts), spread

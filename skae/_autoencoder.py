@@ -45,8 +45,7 @@ class Autoencoder(BaseAutoencoder):
     fill : {"auto", "gaussian", "mean"}, default="auto"
         What the encoder sees in the place of a missing entry: what it is expected to be, given
         the observed ones and as if rows were normal, or the mean of its column. "auto" is
-        "gaussian" if X has missing entries in `fit` and at most 128 columns. An entry that
-        equals the mean of its column to the last bit counts as missing here.
+        "gaussian" if X has missing entries in `fit` and at most 128 columns.
     encoder, decoder : torch.nn.Module or callable, default=None
         Your own :math:`f` and :math:`g`: an instance (copied), or a class or function called as
         ``encoder(n_features, code_size)``, ``decoder(code_size, n_features)``. They work on

@@ -27,6 +27,7 @@ from ._outlier import ScoreOutlierMixin
 from ._training import OPTIMIZERS, TrainingMixin
 from ._validation import (
     Given,
+    beside,
     center_and_scale,
     check_codes,
     check_rows,
@@ -411,9 +412,11 @@ class BaseAutoencoder(
         self._check_parameters()
         X, target = given.X, given.target
         self.center_, self.scale_ = center_and_scale(X)
+        self._fill = self._fills(X)
+        if self._fill:  # which takes what is at the centre for missing: no entry may be
+            self.center_ = beside(self.center_, self.scale_)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
         self.n_outputs_ = X.shape[1]
-        self._fill = self._fills(X)
         if target is not None:
             self.target_center_, self.target_scale_ = center_and_scale(target, "target")
             self.n_outputs_ = target.shape[1]

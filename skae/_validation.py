@@ -255,6 +255,12 @@ def center_and_scale(X, name="X"):
     return center, 1.0 if constant else scale
 
 
+def beside(center, scale):
+    """Centres moved by next to nothing: a mean can be an entry, but what is beside it is none."""
+    step = np.maximum(2 * np.spacing(np.abs(center).astype(np.float32)), 1e-6 * scale)
+    return (center + step).astype(np.float32).astype(float)
+
+
 def moments(X):
     """The mean and the variance of each column, over its observed entries."""
     if not isinstance(X, SparseRows):

@@ -338,3 +338,14 @@ def test_errors(X, X_missing, frame):
         StackedAutoencoder(fill="gaussian").fit(X_missing)
     with pytest.raises(ValueError, match="needs X in"):
         make(VariationalAutoencoder(likelihood="bernoulli")).fit(X)
+
+
+def test_an_entry_at_the_mean_is_not_taken_for_a_missing_one():
+    rows = np.random.default_rng(0).integers(-2, 3, size=(60, 5)).astype(float)
+    rows = np.vstack([rows, -rows, np.full((1, 5), np.nan)])
+    rows[-1, 0] = 0
+    ae = quick(Autoencoder).fit(rows)
+    standardised = ae.net_.module_.units(torch.tensor(rows))
+    assert (rows == 0).sum() > 50
+    assert (standardised.abs() > 0)[~torch.tensor(rows).isnan()].all()
+    assert_allclose(standardised[torch.tensor(rows) == 0], 0, atol=1e-5)

@@ -1,5 +1,6 @@
 """The masked autoencoder: a transformer that rebuilds the patches it does not see."""
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,8 +16,8 @@ from ._validation import Given
 from .nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEncoder, TablePatches
 from .objectives import Extended, observed_mean
 
-# A transformer takes smaller steps than a perceptron, as a share of the usual rate.
-LARGEST_LR = 0.003
+# Of batches of so many rows or more. How wide a row is does not matter: tokens are narrow.
+LR, ENOUGH_ROWS = 0.003, 128
 MOST_HEADS = 4
 # A narrower decoder could not tell the places of the patches apart.
 NARROWEST_DECODER = 32
@@ -354,8 +355,9 @@ class MaskedAutoencoder(ImageAutoencoder):
         return MaskedObjective(super()._make_objective())
 
     def _lr(self, rows):
-        lr = super()._lr(rows)
-        return min(lr, LARGEST_LR) if self.lr == "auto" else lr
+        if self.lr != "auto":
+            return self.lr
+        return LR * math.sqrt(min(1, self._batch_size(rows) / ENOUGH_ROWS))
 
     def _decode(self, codes, condition=None, n_copies=1):
         rebuilds(self)

@@ -53,8 +53,7 @@ class AutoencoderImputer(_BaseImputer):
         expectation. A variational autoencoder draws codes by their importance, and rows of its
         likelihood. To what others fill, an error is added that they made on entries hidden from
         them.
-    categorical_features : "from_dtype", array-like of bool, int or str, or None, \
-            default="from_dtype"
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Which columns are categories: "from_dtype" are those of a frame that are not numbers.
         Columns may be given by a mask, by their numbers, or by their names. None is none.
     missing_values : number, np.nan or pd.NA, default=np.nan

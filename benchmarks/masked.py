@@ -20,7 +20,7 @@ def data(options):
     if options.data is None or options.quick:
         digits = load_digits()
         images = digits.images.astype(np.float32) / 16
-        return images[:1200], digits.target[:1200], images[1200:], digits.target[1200:]
+        return images[:400], digits.target[:400], images[1400:], digits.target[1400:]
     train = mnist(options.data, options.rows).reshape(-1, 28, 28)
     test = mnist_test(options.data).reshape(-1, 28, 28)
     y_train, y_test = mnist_labels(options.data, options.rows)
@@ -89,7 +89,7 @@ def main():
     picture("masked_filled.png", rows)
 
     # What a step costs with three quarters hidden, and with next to nothing hidden, by turns.
-    some, ratios = train[:2048], []
+    some, ratios = train[: 200 if options.quick else 2048], []
     for _ in range(1 if options.quick else 3):
         seconds = []
         for ratio in (0.75, 0.02):

@@ -47,7 +47,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     autoencoder : estimator or list of estimators, default=None
         The autoencoder, which is cloned; several of them are averaged. None is
-        ``Autoencoder(refit=False)``, and with ``method="masked"``
+        ``Autoencoder(hidden_layer_sizes=(64,), refit=False)``, and with ``method="masked"``
         ``DenoisingAutoencoder(noise="masking", refit=False)``.
     method : {"neighbors", "error", "masked"}, default="neighbors"
         "neighbors" is the score above. "error" is minus the squared error of the reconstruction,
@@ -428,7 +428,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         given = self.autoencoder
         if given is None:
             masking = DenoisingAutoencoder(noise="masking", refit=False)
-            given = masking if self.method == "masked" else Autoencoder(refit=False)
+            small = Autoencoder(hidden_layer_sizes=(64,), refit=False)
+            given = masking if self.method == "masked" else small
         given = given if isinstance(given, list | tuple) else [given]
         fitted = []
         for prototype in given:

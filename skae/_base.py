@@ -372,11 +372,17 @@ class BaseAutoencoder(
 
     def _check_given(self, X, target=None, reset=False):
         """The rows and their target as arrays that the loss can take."""
+        if target is not None and self._own_target is not None:
+            raise ValueError(
+                f"{type(self).__name__} {self._own_target}, and takes no target: leave target= out."
+            )
         X = self._check_rows(X, reset=reset)
         given = Given(X, self._check_target(target, X, reset))
         if self.loss == "binary_cross_entropy":
             check_unit_interval(given, "loss", self.loss, "squared_error")
         return given
+
+    _own_target = None  # what a family does instead that takes no target
 
     # Parameters that a family has no use for, and why, or what to set instead.
     _unused = {}

@@ -181,6 +181,7 @@ class MaskedAutoencoder(ImageAutoencoder):
 
     _unused = dict.fromkeys(OF_PERCEPTRONS, "it is for perceptrons, not for transformers")
     _unused["loss"] = "it rebuilds by the squared error"
+    _own_target = "rebuilds what it hides of X"
 
     @available_if(rebuilds)
     def inverse_transform(self, X):
@@ -261,12 +262,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         return (net or self.net_).map_batches(score, *given)
 
     def _check_given(self, X, target=None, reset=False):
-        if target is not None:
-            raise ValueError(
-                f"{type(self).__name__} rebuilds what it hides of X, and takes no target: leave "
-                "target= out."
-            )
-        given = super()._check_given(X, None, reset)
+        given = super()._check_given(X, target, reset)
         return given._replace(condition=self._known(given.X))
 
     def _inputs(self, X):

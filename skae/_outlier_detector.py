@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control
-from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -16,9 +16,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from ._autoencoder import Autoencoder
 from ._denoising import DenoisingAutoencoder
 from ._neighbors import FLOOR, LocalDistances, mean_squares
-from ._outlier import AUTO_SHARE
+from ._outlier import ScoreOutlierMixin
 from ._shapes import flat, shape_of_rows
-from ._validation import check_rows, draw_seed, unchanged_on_failure
+from ._validation import Given, check_rows, draw_seed, unchanged_on_failure
 
 # Rows held out for the threshold: a share, or more of few rows, for a tenth of a few is any number.
 HELD_OUT, HELD_OUT_OF_FEW, ENOUGH_HELD_OUT = 0.1, 0.25, 50
@@ -29,7 +29,7 @@ N_HIDINGS = 4
 TRIM_ROUNDS = 3
 
 
-class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(ScoreOutlierMixin, BaseEstimator):
     r"""Detects outliers by what an autoencoder learned of the rows, and by their neighbours.
 
     With :math:`d(x)` the mean distance of a row from its k nearest among the training rows, and
@@ -202,15 +202,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         self._scaler.fit(rows.astype(np.float64))
         rows = self._standardized(rows)
         self._mean = np.nanmean(rows, axis=0)
-        holding_out = self.contamination == "auto" and n >= FEWEST_ROWS_TO_HOLD_OUT
-        n_held = int(max(HELD_OUT * n, min(ENOUGH_HELD_OUT, HELD_OUT_OF_FEW * n)))
-        n_held *= holding_out
+        n_held = 0
+        if self.contamination == "auto" and n >= FEWEST_ROWS_TO_HOLD_OUT:
+            n_held = int(max(HELD_OUT * n, min(ENOUGH_HELD_OUT, HELD_OUT_OF_FEW * n)))
         self.estimators_ = self._fit_estimators(rows[np.sort(order[n_held:])], rng)
         reference = np.sort(order[-self.max_reference :])
         self._learn_reference(rows[reference])
-        share = AUTO_SHARE if self.contamination == "auto" else self.contamination
-        judged = order[:n_held] if holding_out else slice(None)
-        self.offset_ = float(np.percentile(self._score(rows[judged]), 100 * share))
+        given = Given(rows)
+        held_out = self._score_samples(given.take(order[:n_held])) if n_held else None
+        self._learn_offset(given, held_out)
         return self
 
     def score_samples(self, X):
@@ -227,21 +227,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             Below 0, in X's precision. -1 is typical.
         """
         rows = self._check(X)
-        return self._score(self._standardized(rows)).astype(rows.dtype)
-
-    def decision_function(self, X):
-        """``score_samples(X) - offset_``: negative for outliers.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            The rows.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,)
-        """
-        return self.score_samples(X) - self.offset_
+        return self._score_samples(Given(self._standardized(rows))).astype(rows.dtype)
 
     def predict(self, X, *, alpha=None, correction=None):
         """+1 for inliers, -1 for outliers.
@@ -269,7 +255,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         if alpha is None:
             if correction is not None:
                 raise ValueError(f"correction={correction!r} needs alpha, such as alpha=0.1.")
-            return np.where(self.decision_function(X) < 0, -1, 1)
+            return super().predict(X)
         if not (isinstance(alpha, Real) and 0 < alpha < 1):
             raise ValueError(f"alpha must lie in (0, 1), got {alpha!r}.")
         p_values = self.p_value(X)
@@ -501,30 +487,35 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             self._floor[self._floor == 0] = 1.0
             self._typical = np.log(errors + self._floor).mean(axis=1, keepdims=True)
 
-    def _score(self, rows):
-        view = self._view(rows)
+    def _compared(self, rows, view):
+        """Scores; neighbours of the rows; codes beside residuals, and the neighbours of these.
+
+        Where neighbours do not count, there are none.
+        """
         if self.method != "neighbors":
-            return -np.exp((np.log(view.errors() + self._floor) - self._typical).mean(axis=0))
+            logs = np.log(view.errors() + self._floor) - self._typical
+            return -np.exp(logs.mean(axis=0)), None, []
         near = self._among_rows.find(view.filled)
-        among_codes = [
-            local.log_ratio(local.find(z, near.own))
-            for local, z in zip(self._among_codes, self._beside(rows, view), strict=True)
-        ]
-        return -np.exp((self._among_rows.log_ratio(near) + np.mean(among_codes, axis=0)) / 2)
+        pairs = zip(self._among_codes, self._beside(rows, view), strict=True)
+        beside = [(z, local.find(z, near.own)) for local, z in pairs]
+        pairs = zip(self._among_codes, beside, strict=True)
+        among_codes = np.mean([local.log_ratio(around) for local, (_, around) in pairs], axis=0)
+        return -np.exp((self._among_rows.log_ratio(near) + among_codes) / 2), near, beside
+
+    def _score_samples(self, given):
+        return self._compared(given.X, self._view(given.X))[0]
 
     def _shares(self, rows):
         """Shares of the score, rows as rebuilt, and the mean of the neighbours if they count."""
-        view, scores = self._view(rows), self._score(rows)
-        if self.method != "neighbors":
+        view = self._view(rows)
+        scores, near, beside = self._compared(rows, view)
+        if near is None:
             shares = np.mean([normalized(r**2) for r in view.residuals], axis=0)
             return -scores[:, None] * shares, view.expected, None
-        near = self._among_rows.find(view.filled)
         shares = normalized(mean_squares(view.filled, self._reference.filled, near)) / 2
         n_columns = rows.shape[1]
-        for i, z in enumerate(self._beside(rows, view)):
-            local = self._among_codes[i]
-            around = local.find(z, near.own)
-            squares = mean_squares(z, local.rows, around)
+        for i, (z, around) in enumerate(beside):
+            squares = mean_squares(z, self._among_codes[i].rows, around)
             # A code has no columns: its part goes to those in which what is rebuilt differs.
             decoded = mean_squares(view.rebuilt[i], self._reference.rebuilt[i], around)
             of_code = squares[:, :-n_columns].sum(axis=1, keepdims=True)

@@ -165,6 +165,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
 
     _absent = np.nan
     _columns_may_be_empty = True
+    _own_target = "predicts the ratings of X"
     _unused = {
         "shortcut": "unknown ratings are no zeros, so there is no linear path to start with",
         "tied_weights": "its code has a number, the bias, that its encoder does not give",
@@ -242,12 +243,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         return max(2, super()._default_code_size(n_features))
 
     def _check_given(self, X, target=None, reset=False):
-        if target is not None:
-            raise ValueError(
-                f"{type(self).__name__} predicts the ratings of X, and takes no target: leave "
-                "target= out."
-            )
-        given = super()._check_given(X, None, reset)
+        given = super()._check_given(X, target, reset)
         if reset:  # a failed fit gives them back
             self._learn_biases(given.X)
         return self._with_biases(given)

@@ -28,7 +28,7 @@ NEVER = 10**9
 
 
 class Shape(NamedTuple):
-    """A net, and the rows that it is trained on: float32, standardised or nearly so."""
+    """A net, and the rows that it is trained on: float32, standardized or nearly so."""
 
     X: np.ndarray
     hidden: int

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from tables import mnist, mnist_labels, mnist_test, parser, probe_error, small_tables
 
 from skae import ContractiveAutoencoder
-from skae._batches import Batch
+from skae.engine.batches import Batch
 
 NOISE = 0.2  # standard deviation, in units of scale_
 DEEP, ONE_LAYER = "256-128-{}, silu", "one layer of {}, sigmoid"

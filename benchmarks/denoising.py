@@ -75,11 +75,11 @@ def denoise(name, train, test, code_size, noise, max_epochs):
 
 
 def features(folder, max_epochs):
-    """A linear classifier of 10 000 labelled images, on pixels and on 1 000 features."""
+    """A linear classifier of 10 000 labeled images, on pixels and on 1 000 features."""
     train, test = (X.astype(np.float32) for X in (mnist(folder), mnist_test(folder)))
     y_train, y_test = mnist_labels(folder)
     raw = probe_error(train, y_train, test, y_test)
-    print(f"\n10 000 labelled images of MNIST, test error on pixels {100 * raw:.2f} %")
+    print(f"\n10 000 labeled images of MNIST, test error on pixels {100 * raw:.2f} %")
     settings = {
         "code_size": 1000,
         "hidden_layer_sizes": (),

@@ -1,7 +1,7 @@
 """The convolutional autoencoder beside PCA and the dense one, and pictures of what it repairs.
 
 Parts: "memory" (the peak, which is the process's: hence the first), "codes" (MNIST, error at equal
-code size), "repair" (noise and holes), "colour" (grey CIFAR images to coloured ones, beside ridge
+code size), "repair" (noise and holes), "color" (gray CIFAR images to colored ones, beside ridge
 regression), "speed" (a step beside a hand-written loop).
 Without data: scikit-learn's digits.
 """
@@ -23,7 +23,7 @@ from torch import nn
 
 from skae import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder
 
-PARTS = ("memory", "codes", "repair", "colour", "speed")
+PARTS = ("memory", "codes", "repair", "color", "speed")
 
 
 class DenoisingConvolutionalAutoencoder(DenoisingAutoencoder, ConvolutionalAutoencoder):
@@ -112,30 +112,30 @@ def repair(options):
     picture("images_repaired.png", {**rows, "with a hole": with_hole, "filled": filled})
 
 
-def colour(options):
-    """Grey images made coloured."""
+def color(options):
+    """Gray images made colored."""
     if options.data is None:
-        print("\ncolour: needs --data")
+        print("\ncolor: needs --data")
         return
     file = np.load(Path(options.data) / "cifar10_subset.npz")
     n_train, epochs = (300, 2) if options.quick else (6000, 40)
     train, test = (file[f"X_{part}"][:n].astype(np.float32) / 255
                    for part, n in (("train", n_train), ("test", 1000)))  # fmt: skip
-    grey, grey_test = train.mean(axis=3), test.mean(axis=3)
-    ridge = RidgeCV(np.logspace(-1, 5, 7)).fit(flat(grey), flat(train))
-    of_ridge = error(test, ridge.predict(flat(grey_test)))
-    of_grey = error(test, np.repeat(grey_test[..., None], 3, axis=3))
-    # The smallest maps as the code: colour is a matter of places, and grey goes along.
+    gray, gray_test = train.mean(axis=3), test.mean(axis=3)
+    ridge = RidgeCV(np.logspace(-1, 5, 7)).fit(flat(gray), flat(train))
+    of_ridge = error(test, ridge.predict(flat(gray_test)))
+    of_gray = error(test, np.repeat(gray_test[..., None], 3, axis=3))
+    # The smallest maps as the code: color is a matter of places, and gray goes along.
     model = ConvolutionalAutoencoder(None, channels=(64,), kernel_size=5, **fixed(epochs))
-    _, seconds = timed(lambda: model.fit(grey, target=train))
-    coloured = model.reconstruct(grey_test)
-    result = error(test, coloured)
+    _, seconds = timed(lambda: model.fit(gray, target=train))
+    colored = model.reconstruct(gray_test)
+    result = error(test, colored)
     print(
-        f"\nGrey to colour, {len(train)} images of CIFAR-10: error {result:.2f} ({seconds:.0f} s), "
-        f"ridge {of_ridge:.2f}, left grey {of_grey:.2f}"
+        f"\nGray to color, {len(train)} images of CIFAR-10: error {result:.2f} ({seconds:.0f} s), "
+        f"ridge {of_ridge:.2f}, left gray {of_gray:.2f}"
     )
-    grey_shown = np.repeat(grey_test[..., None], 3, axis=3)
-    picture("images_coloured.png", {"grey": grey_shown, "coloured": coloured, "true": test})
+    gray_shown = np.repeat(gray_test[..., None], 3, axis=3)
+    picture("images_colored.png", {"gray": gray_shown, "colored": colored, "true": test})
 
 
 def speed(options):

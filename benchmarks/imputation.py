@@ -29,7 +29,7 @@ TABLES = ["wine", "digits", "cardio", "pendigits", "satellite"]
 TITANIC = ["pclass", "sex", "age", "sibsp", "parch", "fare", "embarked"]
 
 
-def standardised(X):
+def standardized(X):
     X = X[:, X.std(axis=0) > 0]
     return (X - X.mean(axis=0)) / X.std(axis=0)
 
@@ -46,7 +46,7 @@ def mcar(X, share, seed=1234):
 def mar(X, seed=0):
     """Every second column has holes where a random sum of the others, all observed, is high.
 
-    An entry is missing with the probability 1 / (1 + exp(-2 s)), s being the standardised sum, one
+    An entry is missing with the probability 1 / (1 + exp(-2 s)), s being the standardized sum, one
     for each column: half of them, and rather those of rows at one end.
     """
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def compare(name, X, with_holes, wanted=None):
 
 def protocol_of_miwae():
     """Breast cancer, half of it missing, as in the notebook of the authors of MIWAE."""
-    X = standardised(bundled("breast_cancer"))
+    X = standardized(bundled("breast_cancer"))
     print("breast cancer, 50 % missing; MIWAE's authors 0.287, ExtraTrees 0.320")
     compare("", X, mcar(X, 0.5))
 
@@ -104,7 +104,7 @@ def small_and_large(folder, names, wanted, quick):
     for name in names:
         if name not in found:
             continue
-        X = standardised(found[name]())
+        X = standardized(found[name]())
         X = X[np.random.default_rng(0).permutation(len(X))[:MOST_ROWS]]
         masks = {"20 %": mcar(X, 0.2), "50 %": mcar(X, 0.5), "at random (MAR)": mar(X)}
         for mask, with_holes in list(masks.items())[: 1 if quick else None]:
@@ -124,7 +124,7 @@ def coverage(folder, quick, n_imputations=100):
     for name in ["wine"] if quick else ["wine", "breast_cancer", "cardio"]:
         if name not in found:
             continue
-        X = standardised(found[name]())
+        X = standardized(found[name]())
         with_holes = mcar(X, 0.2)
         holes = np.isnan(with_holes)
         inner = {

@@ -53,7 +53,7 @@ class _OfPCA:
 
 
 class _NearestFive:
-    """The distance from the fifth neighbour; a row trained on is not its own."""
+    """The distance from the fifth neighbor; a row trained on is not its own."""
 
     def fit(self, X):
         self.X, self.finder = X, NearestNeighbors(n_neighbors=5).fit(X)
@@ -121,7 +121,7 @@ SEEDLESS = ("PCA error", "kNN, k=5", "LOF", "OCSVM")
 
 
 def split(X, y, contaminated):
-    """Rows to train on, and to test, standardised by the former."""
+    """Rows to train on, and to test, standardized by the former."""
     if contaminated:
         scaled = StandardScaler().fit_transform(X)
         return scaled, scaled, y
@@ -215,7 +215,7 @@ def series(options):
 
 
 def picture(value, points, labels, path):
-    """The series, its scores, and the windows that are labelled."""
+    """The series, its scores, and the windows that are labeled."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 1, figsize=(10, 4.5), sharex=True)

@@ -28,7 +28,7 @@ def code_sizes(X):
 
 
 def error(model, X):
-    """Mean squared reconstruction error of a row, in standardised units."""
+    """Mean squared reconstruction error of a row, in standardized units."""
     scaler, reducer = model[0], model[1]
     X = scaler.transform(X)
     return np.mean(np.sum((X - reducer.inverse_transform(reducer.transform(X))) ** 2, axis=1))
@@ -71,7 +71,7 @@ def run(names, load, seeds, sizes=None):
     return results
 
 
-def summarise(results):
+def summarize(results):
     """The figures that the package is held to."""
     ratios = {
         "mean of seeds": np.array([row["ratio"] for row in results]),
@@ -110,7 +110,7 @@ def picture(path, seed=0):
         axes.plot(sizes, values, style + "-", label=name)
     axes.set(xscale="log", xlabel="code size", ylabel="held-out squared error per row", ylim=0)
     axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.set_title("scikit-learn digits, standardised", fontsize=10)
+    axes.set_title("scikit-learn digits, standardized", fontsize=10)
     axes.legend(frameon=False)
     right.suptitle("code size 8, held-out digits", fontsize=10)
     grid = right.subplots(3, 10)
@@ -138,7 +138,7 @@ def main():
     if arguments.quick:
         names, arguments.seeds, sizes = ["digits"], 1, [8]
     results = run(names, load, range(arguments.seeds), sizes)
-    summarise(results)
+    summarize(results)
     if not arguments.quick:
         picture(arguments.figure)
 

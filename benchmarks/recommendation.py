@@ -113,8 +113,8 @@ def fold_in(X, seed):
     return train, shown[some], hidden[some]
 
 
-def neighbours(train, shown):
-    """Rankings by the likeness of items, for each number of neighbours."""
+def neighbors(train, shown):
+    """Rankings by the likeness of items, for each number of neighbors."""
     directions = normalize(train.T.tocsr())
     likeness = (directions @ directions.T).toarray()
     np.fill_diagonal(likeness, 0)
@@ -141,7 +141,7 @@ def top_n(users, items, ratings, n_splits, max_epochs):
         train, shown, hidden = fold_in(X, seed)
         popular = np.tile(np.asarray(train.sum(axis=0)).ravel(), (len(hidden), 1))
         found["popularity"].append(measures(ranked(popular, shown), hidden))
-        for name, rankings in (("item-kNN", neighbours), ("TruncatedSVD", components)):
+        for name, rankings in (("item-kNN", neighbors), ("TruncatedSVD", components)):
             for k, ranking in rankings(train, shown):
                 found[name, k].append(measures(ranking, hidden))
         model = MultinomialVariationalAutoencoder(max_epochs=max_epochs, random_state=0)

@@ -101,8 +101,8 @@ def vowels(options):
     verdict(accuracy >= 0.93, f"accuracy {accuracy:.3f}, bar 0.93")
 
 
-def neighbours(options):
-    """Codes for nearest neighbours, beside PCA's."""
+def neighbors(options):
+    """Codes for nearest neighbors, beside PCA's."""
     print("\n1-NN accuracy on codes, and squared error of a test row")
     for name in ("italy_power_demand", "gunpoint"):
         X, y, X_test, y_test = load(options, name, t=40, d=1)
@@ -249,7 +249,7 @@ def verdict(met, what):
 PARTS = {
     "beats": beats,
     "vowels": vowels,
-    "neighbours": neighbours,
+    "neighbors": neighbors,
     "names": names,
     "forecasts": forecasts,
     "epochs": epochs,

@@ -71,7 +71,7 @@ def mnist_labels(folder, n_train=10_000):
     return file["y_train"][:n_train], file["y_test"]
 
 
-def labelled(folder):
+def labeled(folder):
     """Small tables with labels: scikit-learn's, and oil flow (three phases) if there is data."""
     found = {name: BUNDLED[name](return_X_y=True) for name in ("breast_cancer", "wine")}
     if folder is not None:
@@ -86,7 +86,7 @@ def labelled(folder):
 def small_tables(folder, make, title, code_size=2):
     """1-NN accuracy on codes, and R2, beside PCA's of ``code_size`` components, 5-fold."""
     print(f"\n{title}: 1-NN accuracy on codes and R2 of held-out rows (5 folds), beside PCA's")
-    for name, (X, y) in labelled(folder).items():
+    for name, (X, y) in labeled(folder).items():
         row = [name]
         for reducer in (make(code_size), PCA(code_size)):
             pipeline = make_pipeline(StandardScaler(), reducer)
@@ -126,7 +126,7 @@ def fixed(epochs):
 
 
 def picture(path, rows, n=10):
-    """The first images of each entry of ``rows`` under its name; NaN is left grey."""
+    """The first images of each entry of ``rows`` under its name; NaN is left gray."""
     import matplotlib.pyplot as plt
 
     size = {"figsize": (0.75 * n + 1, 0.8 * len(rows)), "layout": "constrained"}

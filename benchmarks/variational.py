@@ -1,8 +1,8 @@
 """The variational autoencoder: its likelihood against known ones, and what it draws.
 
 Parts: "oracle" (with linear maps it must be probabilistic PCA), "mnist" (784-200-200-50 on
-dynamically binarised digits, Burda et al., 2016), "samples" (pictures, and whether a classifier
-recognises digits drawn by class), "tables" (held-out log likelihood beside PCA, factor analysis and
+dynamically binarized digits, Burda et al., 2016), "samples" (pictures, and whether a classifier
+recognizes digits drawn by class), "tables" (held-out log likelihood beside PCA, factor analysis and
 Gaussian mixtures).
 """
 
@@ -60,13 +60,13 @@ def oracle(options):
 
 
 def of_mnist(options):
-    """The negative log likelihood of binarised digits, and the bound by number of draws."""
+    """The negative log likelihood of binarized digits, and the bound by number of draws."""
     if options.data is None:
         print("\nmnist: needs --data")
         return
     n_rows, epochs, n_scored = (2000, 2, 100) if options.quick else (60_000, options.epochs, 1000)
     train = mnist(options.data, n_rows).astype(np.float32)
-    test = binarised(mnist_test(options.data, n_scored).astype(np.float32))
+    test = binarized(mnist_test(options.data, n_scored).astype(np.float32))
     vae = VariationalAutoencoder(
         code_size=50,
         hidden_layer_sizes=(200, 200),
@@ -86,7 +86,7 @@ def of_mnist(options):
     seconds = time.perf_counter() - start
     print(
         f"\nMNIST, 784-200-200-50, {options.objective}, {epochs} epochs of {n_rows} images, "
-        f"{seconds:.0f} s on {vae.device_}; {n_scored} test images, binarised"
+        f"{seconds:.0f} s on {vae.device_}; {n_scored} test images, binarized"
     )
     terms = vae.elbo(test)
     print(
@@ -102,7 +102,7 @@ def of_mnist(options):
     print(f"rows alone and together differ by at most {np.abs(together - alone).max():.1e} nats")
 
 
-def binarised(images, seed=0):
+def binarized(images, seed=0):
     """Each pixel 1 with its value as probability."""
     return (np.random.default_rng(seed).random(images.shape) < images).astype(images.dtype)
 
@@ -137,7 +137,7 @@ def samples(options):
     drawn = conditional.sample(1000, condition=labels, random_state=0)
     print(
         f"\nDigits drawn by class, {side} x {side}: {classifier.score(drawn, labels):.1%} are "
-        f"recognised as their class (real test digits: {classifier.score(test, y_test):.1%})"
+        f"recognized as their class (real test digits: {classifier.score(test, y_test):.1%})"
     )
     i, j = np.flatnonzero(y_test == 3)[0], np.flatnonzero(y_test == 8)[0]
     rows = {
@@ -166,14 +166,14 @@ def picture(rows, side, path="variational_samples.png"):
 
 
 def of_tables(options):
-    """Held-out log likelihood of standardised tables."""
+    """Held-out log likelihood of standardized tables."""
     folder = options.data
     names = [n for n in tables(folder) if n not in ("mnist", "oil_flow", "digits")]
     if folder is not None:
         names = [n for n in names if n not in ("wine", "breast_cancer")]
     if options.quick:
         names = names[:2]
-    print("\nHeld-out nats a row, standardised; codes of a quarter of the columns")
+    print("\nHeld-out nats a row, standardized; codes of a quarter of the columns")
     print(f"{'table':14s} {'PCA':>9s} {'FA':>9s} {'mixture':>9s} {'default':>9s} {'student-t':>9s}")
     at_least_pca, best = 0, 0
     for name in names:

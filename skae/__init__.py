@@ -1,20 +1,20 @@
 """Autoencoders as scikit-learn estimators."""
 
-from ._autoencoder import Autoencoder
-from ._contractive import ContractiveAutoencoder
-from ._convolutional import ConvolutionalAutoencoder
-from ._denoising import DenoisingAutoencoder
-from ._imputer import AutoencoderImputer
-from ._k_sparse import KSparseAutoencoder
-from ._masked import MaskedAutoencoder
-from ._multinomial import MultinomialVariationalAutoencoder
-from ._outlier_detector import AutoencoderOutlierDetector
-from ._ratings import RatingAutoencoder
-from ._sequence import SequenceAutoencoder
-from ._sparse import SparseAutoencoder
-from ._stacked import StackedAutoencoder
-from ._variational import VariationalAutoencoder
-from ._vector_quantized import VectorQuantizedAutoencoder
+from .around.imputer import AutoencoderImputer
+from .around.outlier_detector import AutoencoderOutlierDetector
+from .families.autoencoder import Autoencoder
+from .families.contractive import ContractiveAutoencoder
+from .families.convolutional import ConvolutionalAutoencoder
+from .families.denoising import DenoisingAutoencoder
+from .families.k_sparse import KSparseAutoencoder
+from .families.masked import MaskedAutoencoder
+from .families.multinomial import MultinomialVariationalAutoencoder
+from .families.ratings import RatingAutoencoder
+from .families.sequence import SequenceAutoencoder
+from .families.sparse import SparseAutoencoder
+from .families.stacked import StackedAutoencoder
+from .families.variational import VariationalAutoencoder
+from .families.vector_quantized import VectorQuantizedAutoencoder
 
 __version__ = "0.1.0"
 __all__ = [

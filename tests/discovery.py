@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
 import skae
-from skae._base import BaseAutoencoder
+from skae.base.autoencoder import BaseAutoencoder
 
 # What keeps a test short where the training is not its subject, and yet trains every time: early
 # stopping may choose the start.

@@ -17,10 +17,10 @@ from skae import (
     StackedAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
-    _stacked,
-    _training,
 )
-from skae._validation import check_rows
+from skae.base import training
+from skae.families import stacked
+from skae.rows.validation import check_rows
 
 # The variants are small and train for one epoch, which is cut short and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=1 ended the training")
@@ -63,8 +63,8 @@ def few_steps(monkeypatch):
         "N_FOLDS": 2,
     }
     for name, number in small.items():
-        monkeypatch.setattr(_training, name, number)
-    monkeypatch.setattr(_stacked, "LAYER_EPOCHS", 2)
+        monkeypatch.setattr(training, name, number)
+    monkeypatch.setattr(stacked, "LAYER_EPOCHS", 2)
 
 
 @parametrize_with_checks(

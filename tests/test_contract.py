@@ -18,8 +18,8 @@ from sklearn.utils import get_tags
 from skorch.callbacks import Callback
 
 from skae import RatingAutoencoder
-from skae._batches import Batch
-from skae._shapes import ShapedRowsMixin
+from skae.engine.batches import Batch
+from skae.rows.shapes import ShapedRowsMixin
 
 # Training is cut short all over this module; what warns of it is held in test_autoencoder.py.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
@@ -164,7 +164,7 @@ def test_a_row_does_not_depend_on_its_company(cls, fitted, X):
 def test_a_row_does_not_depend_on_where_the_slices_are_cut(cls, fitted, X, monkeypatch):
     estimator = fitted(cls)
     together = answers(estimator, X)
-    monkeypatch.setattr("skae._net.INFERENCE_ELEMENTS", 7 * X.shape[1])
+    monkeypatch.setattr("skae.engine.net.INFERENCE_ELEMENTS", 7 * X.shape[1])
     for name, array in answers(estimator, X).items():
         assert_allclose(array, together[name], rtol=1e-7, atol=1e-12, err_msg=name)
 

@@ -7,52 +7,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from discovery import ALL_ESTIMATORS
 
 import skae
 
 PACKAGE = Path(skae.__file__).parent
 
-# From the ground up: each may import only from those before it.
-ROOMS = [
-    # the torch side
-    "nn.layers",
-    "nn.filling",
-    "nn.mlp",
-    "nn.autoencoder",
-    "nn.jacobian",
-    "nn.convolutional",
-    "nn.masked",
-    "nn.recurrent",
-    "nn.top_k",
-    "nn.likelihoods",
-    "nn.variational",
-    "nn.vector_quantizer",
-    "nn.fold_in",
-    "nn",
-    "objectives",
-    "_batches",
-    "_net",
-    # the scikit-learn side
-    "_validation",
-    "_architecture",
-    "_outlier",
-    "_neighbors",
-    "_generative",
-    "_training",
-    "_base",
-    "_shapes",
-    "_images",
-    "_sparse_codes",
-    "_recommender",
-]
-TORCH_SIDE = ROOMS[: ROOMS.index("_net") + 1]
-# The files of the public estimators. They may import all rooms, and each other but for circles.
-FAMILIES = sorted({cls.__module__.removeprefix("skae.") for cls in ALL_ESTIMATORS})
+# From the ground up: each may import only from those before it, and from its own folder but for
+# circles.
+ROOMS = ["_errors", "_sklearn", "nn", "engine", "rows", "base", "families", "around"]
+TORCH_SIDE = ["nn"]
 # Over any estimator that has the public methods, be it from skae or not: they import none of it.
-BESIDE = ["model_selection", "windows", "_displays"]
+BESIDE = ["model_selection", "windows"]
 PUBLIC = "__init__"
-KNOWN = [*ROOMS, *FAMILIES, *BESIDE, PUBLIC]
+# Lines of a file, and lines of code in it: a longer one is two.
+MOST_LINES, MOST_LINES_OF_CODE = 500, 300
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
 def module_name(path):
@@ -91,48 +60,84 @@ def is_in(module, package):
     return module == package or module.startswith(package + ".")
 
 
+def room(name):
+    return name.split(".")[0]
+
+
 def test_the_import_statements_are_read():
     """That the reader below reads: what it would not find it could not forbid."""
-    assert {"_architecture", "_batches", "_net", "_outlier", "objectives"} <= {*from_skae("_base")}
+    assert {"engine.batches", "rows.units", "base.scores"} <= {*from_skae("base.autoencoder")}
     assert "nn.layers" in from_skae("nn.mlp")
-    assert "_autoencoder" in from_skae(PUBLIC)
-    assert "torch" in set(imported(FILES["_net"], "_net"))
+    assert "families.autoencoder" in from_skae(PUBLIC)
+    assert "torch" in set(imported(FILES["engine.net"], "engine.net"))
 
 
 def test_every_file_has_its_room():
-    unknown = [name for name in FILES if name not in KNOWN]
+    unknown = [name for name in FILES if room(name) not in (*ROOMS, *BESIDE, PUBLIC)]
     assert not unknown, (
-        f"{unknown} have no room. A family's file has its estimator in skae.__all__. What families "
-        f"share goes into ROOMS of {Path(__file__).name}, after all that it imports, and into the "
-        "architecture page in docs/, with what it is for. What only uses public methods of "
-        "estimators goes into BESIDE."
+        f"{unknown} have no room: docs/architecture.md says what stands where. What only uses "
+        f"public methods of estimators goes into BESIDE of {Path(__file__).name}."
     )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_room_imports_only_from_those_before_it(name):
     if name == PUBLIC:
-        allowed = set(FILES) - {PUBLIC}
-    elif name in ROOMS:
-        allowed = set(ROOMS[: ROOMS.index(name)])
-    elif name in BESIDE:
-        allowed = set()
-    else:  # a family, or new: the test above says what to do with it
-        allowed = {*ROOMS, *FAMILIES} - {name}
-    forbidden = [module for module in from_skae(name) if module not in allowed]
+        allowed = {*ROOMS, *BESIDE}
+    elif room(name) in BESIDE:
+        allowed = {room(name)}
+    else:
+        allowed = set(ROOMS[: ROOMS.index(room(name)) + 1])
+    forbidden = [module for module in from_skae(name) if room(module) not in allowed]
     assert not forbidden, f"{name} imports {forbidden}, which stand after it or beside it"
 
 
-def test_families_do_not_import_each_other_in_a_circle():
-    families = {name: {*from_skae(name)} for name in FAMILIES}
-    while families:
-        free = [name for name, needs in families.items() if not needs & families.keys()]
-        assert free, f"{sorted(families)} import each other"
+@pytest.mark.parametrize("folder", ROOMS)
+def test_files_of_one_room_do_not_import_each_other_in_a_circle(folder):
+    files = [name for name in FILES if room(name) == folder and name != folder]
+    left = {name: {*from_skae(name)} - {name} for name in files}
+    while left:
+        free = [name for name, needs in left.items() if not needs & left.keys()]
+        assert free, f"{sorted(left)} import each other"
         for name in free:
-            del families[name]
+            del left[name]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name in TORCH_SIDE])
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_is_too_long_to_read_at_once(name):
+    source = FILES[name].read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MOST_LINES
+    assert lines_of_code(source) <= MOST_LINES_OF_CODE
+
+
+def lines_of_code(source):
+    """Lines that are neither blank nor a comment nor in a docstring."""
+    documented = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            documented.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#") and number not in documented
+        for number, line in enumerate(source.splitlines(), start=1)
+    )
+
+
+def test_private_scikit_learn_is_imported_by_one_file():
+    private = {
+        name: [module for module in imported(path, name) if is_private(module)]
+        for name, path in FILES.items()
+        if name != "_sklearn"
+    }
+    assert not {name: modules for name, modules in private.items() if modules}
+
+
+def is_private(module):
+    return is_in(module, "sklearn") and "._" in module
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if room(name) in TORCH_SIDE])
 def test_the_torch_side_knows_nothing_of_scikit_learn(name):
     others = ("sklearn", "pandas", "polars", "matplotlib")
     known = [module for module in imported(FILES[name], name) if module.startswith(others)]

@@ -90,8 +90,8 @@ def test_r2_is_a_scorer(iris):
     scores = cross_val_score(PCA(2), iris, scoring=reconstruction_r2, cv=3)
     assert scores.shape == (3,)
     assert (scores > 0.9).all()
-    labelled = cross_val_score(PCA(2), iris, iris[:, 0], scoring=reconstruction_r2, cv=3)
-    assert np.array_equal(scores, labelled)
+    labeled = cross_val_score(PCA(2), iris, iris[:, 0], scoring=reconstruction_r2, cv=3)
+    assert np.array_equal(scores, labeled)
 
 
 # -- smallest_within ----------------------------------------------------------------------------

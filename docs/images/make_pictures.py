@@ -37,14 +37,14 @@ CENTER, SCALE = TRAIN.mean(axis=0), np.sqrt(TRAIN.var(axis=0).mean())
 
 def rows_of_digits(name, rows, vmin=0, vmax=16, n_shown=12, missing="white"):
     """A picture of digits, one line for each entry of ``rows``."""
-    colours = plt.get_cmap("gray_r").with_extremes(bad=missing)
+    colors = plt.get_cmap("gray_r").with_extremes(bad=missing)
     figure, grid = plt.subplots(
         len(rows), n_shown, figsize=(9, 0.8 * len(rows)), layout="constrained"
     )
     for cells, (label, images) in zip(grid, rows.items(), strict=True):
         cells[0].set_ylabel(label, rotation=0, ha="right", va="center")
         for cell, image in zip(cells, images, strict=False):
-            cell.imshow(image.reshape(8, 8), cmap=colours, vmin=vmin, vmax=vmax)
+            cell.imshow(image.reshape(8, 8), cmap=colors, vmin=vmin, vmax=vmax)
     for cell in grid.flat:
         cell.set(xticks=[], yticks=[])
     figure.savefig(HERE / f"{name}.png", dpi=110)

@@ -24,7 +24,7 @@ def find(module, kind):
 
 
 class Output(NamedTuple):
-    """What a forward pass gives; all in standardised units but ``logits``."""
+    """What a forward pass gives; all in standardized units but ``logits``."""
 
     code: torch.Tensor
     reconstruction: torch.Tensor
@@ -32,7 +32,7 @@ class Output(NamedTuple):
 
 
 class Units(nn.Module):
-    """``(x - center) / scale``: a centre for each column, one scale for all of them.
+    """``(x - center) / scale``: a center for each column, one scale for all of them.
 
     One scale leaves the squared error what it was, up to a factor: errors are then fractions of
     the variance of X, and neither the unit nor the origin of X matters to the training.
@@ -51,7 +51,7 @@ class Units(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """``decoder(encoder(x))`` on standardised rows; `encode` and `decode` speak the users' units.
+    """``decoder(encoder(x))`` on standardized rows; `encode` and `decode` speak the users' units.
 
     Rows are rebuilt in ``target_units``: those of X, unless X is to be rebuilt as something else.
     """
@@ -98,7 +98,7 @@ class EncoderDecoder(nn.Module):
             linear.bias.zero_()[: len(bias)].copy_(bias)
 
     def encode(self, x):
-        """Codes of rows in units of X; a missing entry counts as its column's centre."""
+        """Codes of rows in units of X; a missing entry counts as its column's center."""
         return self.encoder(self.units(x).nan_to_num_(nan=0.0))
 
     def reconstruct(self, x, *beside):

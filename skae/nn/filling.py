@@ -17,7 +17,7 @@ SOLVED_ELEMENTS = 2**21
 class GaussianFill(nn.Module):
     """``E[x_missing | x_observed]`` in the place of missing entries, as if rows were normal.
 
-    Missing is what is zero, the centre of its column, as it comes from a mask, from masking noise
+    Missing is what is zero, the center of its column, as it comes from a mask, from masking noise
     or from NaN. Mean and covariance are learned by EM; no gradient flows through what is filled.
     Numbers beside the first ``n_features`` are handed on.
     """

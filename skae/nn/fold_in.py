@@ -17,7 +17,7 @@ class FoldIn(nn.Module):
     ----------
     codes : tensor of shape (n_items, size)
     units : Units
-        Their centre is what is expected of an item.
+        Their center is what is expected of an item.
     ridge : float
         Variance of the ratings' noise, divided by that of the vectors between users.
     """
@@ -51,6 +51,6 @@ class FoldIn(nn.Module):
         return self.decode(self.encode(x, *bias))
 
     def forward(self, x, *bias):
-        """Of standardised rows, as an objective takes them; 0 is not known."""
+        """Of standardized rows, as an objective takes them; 0 is not known."""
         code = self.encode(self.units.inverse(x).where(x != 0, torch.nan), *bias)
         return Output(code, self.units(self.decode(code)))

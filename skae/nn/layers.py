@@ -76,7 +76,7 @@ class Shortcut(nn.Module):
 
 
 class UnitLength(nn.Module):
-    """Standardised rows as rows of length 1 in their own units; what stands beside them stays."""
+    """Standardized rows as rows of length 1 in their own units; what stands beside them stays."""
 
     def __init__(self, units):
         super().__init__()
@@ -118,12 +118,12 @@ def column_mask(groups, n_columns):
 
 
 def log_probability(x, units):
-    """The logarithms of standardised probabilities."""
+    """The logarithms of standardized probabilities."""
     return units.inverse(x).clamp(min=SMALLEST_PROBABILITY).log()
 
 
 class Noise(nn.Module):
-    """Corrupts standardised rows while training; at level 0 it draws no random number."""
+    """Corrupts standardized rows while training; at level 0 it draws no random number."""
 
     groups = ()  # of columns that are corrupted together: one would give the others away
 
@@ -162,7 +162,7 @@ class GaussianNoise(Noise):
 
 
 class MaskingNoise(Noise):
-    """0, the centre of the column, for the share ``level`` of the entries: as if missing."""
+    """0, the center of the column, for the share ``level`` of the entries: as if missing."""
 
     def corrupt(self, x):
         return x.masked_fill(self.chosen(x), 0.0)

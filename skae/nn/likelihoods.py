@@ -28,7 +28,7 @@ class Likelihood(nn.Module):
     """``p(x | z)``, the entries of x being independent given z.
 
     `forward` makes the distribution of the decoder's output: one number for each column, its
-    location, and where the dispersion is predicted a second one. Densities are of standardised
+    location, and where the dispersion is predicted a second one. Densities are of standardized
     rows, `log_unit` brings them to the units of X; probabilities are of rows in units of X.
 
     Parameters
@@ -60,14 +60,14 @@ class Likelihood(nn.Module):
         return self.distribution(location, units, log_dispersion)
 
     def start_at(self, scale):
-        """Start at a standard deviation of the entries, in standardised units."""
+        """Start at a standard deviation of the entries, in standardized units."""
 
     def log_prob(self, distribution, x, units):
-        """Each entry's log density or probability, x being standardised."""
+        """Each entry's log density or probability, x being standardized."""
         return distribution.log_prob(x)
 
     def log_unit(self, units):
-        """What an entry's log density is more in units of X than in standardised units."""
+        """What an entry's log density is more in units of X than in standardized units."""
         return -torch.log(units.scale)
 
     def mean(self, distribution, units):
@@ -89,7 +89,7 @@ class Continuous(Likelihood):
         self.register_buffer("log_start", torch.zeros(()))
 
     def indicate(self, groups):
-        """Columns that indicate one category: the location is its standardised probability."""
+        """Columns that indicate one category: the location is its standardized probability."""
         self.groups = groups
         self.register_buffer("is_category", column_mask(groups, self.n_outputs))
 
@@ -159,7 +159,7 @@ class Discrete(Likelihood):
         return distribution.log_prob(self.in_units(x, units))
 
     def in_units(self, x, units):
-        """Standardised rows as counts."""
+        """Standardized rows as counts."""
         return units.inverse(x).round()
 
     def log_unit(self, units):

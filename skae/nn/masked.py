@@ -253,7 +253,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
         return min(n - 1, max(1, math.floor(n * (1 - self.mask_ratio) + 1e-9)))
 
     def goal(self, x):
-        """What standardised rows are to be rebuilt as: themselves, or with their patches normed."""
+        """What standardized rows are to be rebuilt as: themselves, or with their patches normed."""
         if not self.normed:
             return x
         patches = self.patches.split(x)
@@ -285,7 +285,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
 
     def encode(self, x, known=None):
         known = None if known is None else known.bool()
-        if known is not None:  # of a row of which nothing is known, the centre
+        if known is not None:  # of a row of which nothing is known, the center
             known = known | ~known.any(1, keepdim=True)
         tokens = self.encoder(self.units(x).nan_to_num_(nan=0.0), None, known)
         if self.pooling == "tokens":
@@ -319,7 +319,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
     def hidden_once(self, x, known=None, seed=EVALUATION_SEED):
         """Each entry as rebuilt where it was hidden, mean over the masks, and its squared error.
 
-        Standardised rows in, two tensors of their shape out.
+        Standardized rows in, two tensors of their shape out.
         """
         goal = self.goal(x)
         total, squares, times = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)

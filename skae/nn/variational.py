@@ -64,7 +64,7 @@ class VariationalEncoderDecoder(EncoderDecoder):
         return VariationalOutput(first, posterior, noise, distribution, binarized)
 
     def posterior(self, x, condition=None):
-        """``q(z | x)`` of standardised rows."""
+        """``q(z | x)`` of standardized rows."""
         mean, log_odds = self.encoder(joined(x, condition)).chunk(2, dim=-1)
         # Below the prior's variance, as that of probabilistic PCA is: an unbounded one explodes.
         log_variance = F.logsigmoid((log_odds + self.log_odds).clamp(-LARGEST_LOG_ODDS))
@@ -98,7 +98,7 @@ class VariationalEncoderDecoder(EncoderDecoder):
         self.likelihood.start_at(math.sqrt(noise))
 
     def encode(self, x, condition=None):
-        """The posterior's mean of rows in units of X; a missing entry counts as the centre."""
+        """The posterior's mean of rows in units of X; a missing entry counts as the center."""
         return self.encode_distribution(x, condition).mean
 
     def encode_distribution(self, x, condition=None):

@@ -14,7 +14,7 @@ SMOOTHING = 1e-5
 
 
 class QuantizedOutput(NamedTuple):
-    """An `Output`, and the code before it was quantised."""
+    """An `Output`, and the code before it was quantized."""
 
     code: torch.Tensor
     reconstruction: torch.Tensor

@@ -1,0 +1,31 @@
+"""What is said when something is wrong, and the promise that a failed fit changes nothing."""
+
+import functools
+import sys
+import warnings
+
+OUR_OWN = ("skae", "sklearn", "contextlib")
+
+
+def warn(message, category):
+    """Warn at the line of the user's that led here, however many decorators lie between."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in OUR_OWN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def unchanged_on_failure(method):
+    """Decorate a fitting method: if it raises, the estimator is left as it was."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded

@@ -1,0 +1,27 @@
+"""All that skae takes from scikit-learn's private modules: its next version breaks one file."""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.impute._base import _BaseImputer as BaseImputer
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._mask import _get_mask as mask_of
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_container_adapter as container_adapter
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _get_feature_names as names_of_columns
+from sklearn.utils.validation import _num_samples as n_samples_of
+
+__all__ = [
+    "BaseImputer",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_feature_names_in",
+    "check_sample_weight",
+    "container_adapter",
+    "fit_context",
+    "mask_of",
+    "n_samples_of",
+    "names_of_columns",
+    "safe_indexing",
+]

@@ -1,0 +1,1 @@
+"""Estimators that hold a clone of a family."""

@@ -1,0 +1,233 @@
+"""From rows to a trained net: how many epochs held-out rows choose, and the training itself."""
+
+import copy
+import inspect
+import math
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from .._errors import warn
+from ..engine.batches import as_users_have_it
+from ..engine.devices import step_threads
+from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
+from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
+from ..engine.seeds import local_seed, seed_all
+from .scores import ENOUGH_ROWS
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+
+# "auto" settings, chosen on tables by their held-out error against PCA's.
+N_UPDATES = 500
+N_UPDATES_OF_FOLDS = 200
+FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has noisy gradients
+# The shortcut starts at its optimum, PCA: large steps would only shake it.
+SHORTCUT_LR = 0.1  # as a share of lr
+FEWEST_EPOCHS = 10
+LARGEST_BATCH, SMALLEST_BATCH = 256, 8
+BATCHES_PER_EPOCH = 8  # of a small table
+# A step of Adam moves every weight by lr: smaller batches give noisier steps, wider rows add up
+# more of them.
+LR = 0.01  # of the largest batch and rows of at most WIDE columns
+WIDE = 64
+FOLDS_BELOW = 1000  # rows: for more, one random split is choice enough
+N_FOLDS = 4
+
+
+class TrainingMixin:
+    """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
+
+    def _fit(self, given, net=None):
+        """Choose the number of epochs, train for it, and keep what was learned.
+
+        ``net`` is the net to go on from, if any.
+        """
+        rows = self._as_rows(given)
+        choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
+        refitting = self.refit or not choosing
+        # scikit-learn's monitors score only where they see a y.
+        data = {"X": as_users_have_it(given.X), "y": as_users_have_it(given.rebuilt)}
+        context = self._init_callback_context(max_subtasks=choosing + refitting)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        max_epochs = n_epochs = self._max_epochs(rows)
+        tried = run = held_out_scores = None
+        with local_seed(self._seed, rows.x.device):
+            if choosing:
+                tried, nets, held_out_scores = self._choose_epochs(
+                    given, rows, max_epochs, net, data, context
+                )
+                n_epochs = tried.best_epoch
+            if choosing and (tried.interrupted or not refitting):
+                net = nets[0]
+            else:
+                seed_all(self._seed, rows.x.device)
+                net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
+                patience = math.inf if choosing else self.n_iter_no_change
+                run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
+                n_epochs = len(run.losses)
+        self._keep(given, net, n_epochs, held_out_scores)
+        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
+        self.validation_loss_curve_ = tried.losses if choosing else None
+        if choosing:
+            self.best_loss_ = tried.losses[tried.best_epoch]
+        else:
+            self.best_loss_ = min(self.loss_curve_, default=None)
+        if self.max_epochs != "auto" and (tried or run).cut_short:
+            self._warn_cut_short()
+        context.call_on_fit_task_end(estimator=self, **data)
+        return self
+
+    def _partial_fit(self, given, net=None):
+        """One pass over X, at a constant learning rate."""
+        rows = self._as_rows(given)
+        with local_seed(self._seed, rows.x.device):
+            net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
+            net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
+            train([net], [rows], max_epochs=1)
+        self._keep(given, net, len(net.history))
+        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history]
+        self.validation_loss_curve_ = None
+        self.best_loss_ = min(self.loss_curve_)
+        return self
+
+    def _choose_epochs(self, given, rows, max_epochs, net, data, context):
+        """Train on some of the rows and watch the others.
+
+        Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
+        that they were not trained on.
+        """
+        n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
+        splits = list(held_out(len(rows), self.validation_fraction, n_folds, self._seed))
+        kept = [rows.take(index) for index, _ in splits]
+        held = [self._hold_out(rows.take(index)) for _, index in splits]
+        callbacks = None if self.refit else self.callbacks
+        n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
+        nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
+        name, patience = "choose n_iter_", self.n_iter_no_change
+        run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
+        scores = [
+            self._score_samples(given.take(index[:ENOUGH_ROWS]), net)
+            for net, (_, index) in zip(nets, splits, strict=True)
+        ]
+        return run, nets, np.concatenate(scores)
+
+    def _hold_out(self, rows):
+        """The rows that held-out rows are to be judged by."""
+        return rows
+
+    def _train(self, nets, rows, held, max_epochs, patience, name, data, context):
+        """`train`, watched by scikit-learn's callbacks."""
+        context = context.subcontext(task_name=name, max_subtasks=max_epochs)
+        context.call_on_fit_task_begin(estimator=self, **data)
+
+        def watch(nets):
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, **data)
+            so_far = {"net_": nets[0]}
+            return epoch.call_on_fit_task_end(
+                estimator=self, reconstruction_attributes=so_far, **data
+            )
+
+        run = train(
+            nets,
+            rows,
+            held,
+            max_epochs=max_epochs,
+            patience=patience,
+            tol=self.tol,
+            watch=watch if hasattr(self, "_skl_callbacks") else None,
+            verbose=self.verbose,
+            name=name,
+        )
+        context.call_on_fit_task_end(estimator=self, **data)
+        return run
+
+    def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
+        """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
+        if net is None:
+            module = self._make_module()
+            module = self._start(module, self._filled(module, rows))
+        else:
+            module = copy.deepcopy(net.module_)
+        n_batches = n_batches or self._n_batches(rows)
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        settings = dict(self.optimizer_params or {})
+        if "weight_decay" in inspect.signature(optimizer).parameters:
+            settings.setdefault("weight_decay", self.weight_decay)
+        if optimizer in FUSED and rows.x.device.type in ("cpu", "cuda"):
+            settings.setdefault("fused", True)
+        return AutoencoderNet(
+            module,
+            self._make_objective(),
+            optimizer=optimizer,
+            lr=self._lr(rows),
+            optimizer__param_groups=self._parameter_groups(rows),
+            **{f"optimizer__{name}": value for name, value in settings.items()},
+            lr_schedule=LR_SCHEDULES.get(self.lr_schedule, self.lr_schedule),
+            n_batches=n_batches,
+            n_steps=max(1, n_epochs * n_batches),
+            callbacks=callbacks,
+            device=rows.x.device,
+            verbose=self.verbose,
+        ).initialize()
+
+    def _parameter_groups(self, rows):
+        """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""
+        shortcut = {"weight_decay": 0.0}
+        if self._shortcut() == "pca":
+            shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
+        scalars = ["*.gate", "*log_odds", "*likelihood.*"]
+        return [("*shortcut.*", shortcut), *((name, {"weight_decay": 0.0}) for name in scalars)]
+
+    def _keep(self, given, net, n_iter, held_out_scores=None):
+        """The fitted attributes of a trained net."""
+        self.net_ = net
+        self.device_ = net.module_.units.center.device
+        self.n_iter_ = n_iter
+        with step_threads(net, given.X):
+            self._keep_codes(given)
+            self._learn_offset(given, held_out_scores)
+        if not math.isfinite(self.offset_):
+            raise ValueError(f"Training diverged in its last step. Lower lr (it was {net.lr:.3g}).")
+
+    def _batch_size(self, rows):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return int(np.clip(len(rows) // BATCHES_PER_EPOCH, SMALLEST_BATCH, LARGEST_BATCH))
+
+    def _n_batches(self, rows):
+        return math.ceil(len(rows) / self._batch_size(rows))
+
+    def _max_epochs(self, rows):
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        n_updates = N_UPDATES if len(rows) >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
+        if self._takes_long():
+            n_updates *= FROM_SCRATCH
+        return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
+
+    def _takes_long(self):
+        """Whether training needs more than the usual number of steps."""
+        return self._shortcut() != "pca" or self._will_fill
+
+    def _lr(self, rows):
+        if self.lr != "auto":
+            return self.lr
+        batch = min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH
+        width = max(math.prod(rows.x.shape[1:]), WIDE) / WIDE
+        return LR * math.sqrt(batch / width)
+
+    def _warn_cut_short(self):
+        warn(
+            f"max_epochs={self.max_epochs} ended the training of {type(self).__name__} before the "
+            f"loss had stopped falling for n_iter_no_change={self.n_iter_no_change} epochs: raise "
+            "max_epochs, or leave it at 'auto'.",
+            ConvergenceWarning,
+        )

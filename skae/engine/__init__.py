@@ -1,0 +1,1 @@
+"""Training: batches, nets, objectives, seeds."""

@@ -1,0 +1,1 @@
+"""The families: one estimator in each file."""

@@ -1,0 +1,736 @@
+"""The variational autoencoder: a likelihood of rows, a prior of codes, and a bound on log p(x)."""
+
+import math
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.callback import with_callbacks
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .._errors import unchanged_on_failure, warn
+from .._sklearn import Interval, StrOptions, fit_context
+from ..base.architecture import start_rows
+from ..base.autoencoder import BaseAutoencoder, weighted_mean
+from ..base.generation import check_n_samples
+from ..engine.batches import Batch
+from ..engine.net import as_batch
+from ..engine.objectives import Extended
+from ..engine.seeds import draw_seed, local_seed
+from ..nn.autoencoder import find
+from ..nn.layers import Shortcut
+from ..nn.likelihoods import LIKELIHOODS
+from ..nn.variational import (
+    VariationalEncoderDecoder,
+    divergence,
+    evidence_lower_bound,
+    importance_resampled,
+    importance_weighted_bound,
+    importance_weighted_mean,
+    log_ratio,
+)
+from ..rows.validation import Given, check_codes, check_unit_interval, entries_of
+
+# Draws of `score_samples`, and of rows that are to be filled.
+N_SAMPLES = 50
+N_SAMPLES_TO_FILL = 1000
+# A unit is active if the variance of its posterior mean over the rows is larger (Burda et al.).
+ACTIVE = 0.01
+# Collapsed, if fewer than this share of the units are, or if the code says fewer nats than this.
+FEW_ACTIVE = 0.1
+FEW_NATS = 0.5
+OF_COUNTS = ("poisson", "negative_binomial", "multinomial")
+# Kernels of the discrepancy, in units of the squared distance between draws from the prior.
+WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class ELBO(NamedTuple):
+    """The evidence lower bound of each row, and its two terms, in nats."""
+
+    elbo: np.ndarray
+    log_likelihood: np.ndarray
+    kl: np.ndarray
+
+
+class VariationalObjective(Extended):
+    """``-log p(x | z) + beta * KL(q(z | x) || p(z))``, mean over rows, in nats for each entry.
+
+    With several draws, each is weighed by its importance, held fixed, which is the gradient of the
+    importance-weighted bound; the value is the bound as well.
+    """
+
+    def __init__(self, objective, beta, kl_warmup, free_bits, divergence):
+        super().__init__(objective)
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.divergence = divergence
+
+    def draws(self, output, batch, module):
+        """Minus the log likelihood of each entry, for each draw: (draws, n, n_features)."""
+        target = batch.target if output.binarized is None else output.binarized
+        return -module.likelihood.log_prob(output.distribution, target, module.target_units)
+
+    def weights(self, entries, output, batch):
+        """The importance of each draw, of sum one: (draws, n)."""
+        weights = -self.total(entries.detach(), batch.observed)
+        return (weights - log_ratio(output.posterior, output.noise).detach()).softmax(0)
+
+    def entries(self, output, batch, module):
+        entries = self.draws(output, batch, module)
+        if entries.dim() == batch.target.dim():
+            return entries
+        return (self.weights(entries, output, batch)[..., None] * entries).sum(0)
+
+    def average(self, entries, observed):
+        return self.total(entries, observed) / entries.shape[-1]
+
+    def total(self, entries, observed):
+        """The sum over a row's observed entries: what is not observed says nothing of log p."""
+        return (entries if observed is None else entries.where(observed, 0.0)).sum(-1)
+
+    def error(self, output, batch, module):
+        """Minus the bound of each row, in nats for each entry: (n,)."""
+        fit = super().error(output, batch, module)
+        return fit + self.kl(output, batch, module) / batch.target[0].numel()
+
+    def kl(self, output, batch, module):
+        """How much the posterior of each row says, in nats: (n,)."""
+        if output.noise.dim() == output.posterior.mean.dim():
+            return divergence(output.posterior).sum(-1)
+        weights = self.weights(self.draws(output, batch, module), output, batch)
+        entropy = torch.special.entr(weights).sum(0)
+        ratio = (weights * log_ratio(output.posterior, output.noise)).sum(0)
+        return ratio + math.log(len(weights)) - entropy
+
+    def term(self, output, batch, module):
+        beta = self.beta
+        if module.training and module.progress < self.kl_warmup:
+            beta *= module.progress / self.kl_warmup
+        if self.divergence == "mmd":
+            prior = module.random(torch.randn, output.code.shape, output.code)
+            return beta * discrepancy(output.code, prior)
+        if self.free_bits:
+            kl = divergence(output.posterior).mean(0).clamp(min=self.free_bits).sum()
+        else:
+            kl = self.kl(output, batch, module).mean()
+        return beta * kl / batch.target[0].numel()
+
+    def margin(self, loss, tol):
+        """As nats have no zero: what the share ``tol`` of the variance is worth to a Gaussian."""
+        return tol / 2
+
+
+def discrepancy(a, b):
+    """The squared maximum mean discrepancy of two samples, unbiased (Tolstikhin et al., 2018)."""
+    n, size = a.shape
+    rows = torch.cat([a, b])
+    distances = torch.cdist(rows, rows).square() / (2 * size)
+    kernel = sum(width / (width + distances) for width in WIDTHS) / len(WIDTHS)
+    kernel = kernel * (1 - torch.eye(2 * n, dtype=kernel.dtype, device=kernel.device))
+    within = (kernel[:n, :n].sum() + kernel[n:, n:].sum()) / max(1, n * (n - 1))
+    return within - 2 * kernel[:n, n:].mean()
+
+
+class VariationalAutoencoder(BaseAutoencoder):
+    r"""Learns the distribution of rows by that of their codes.
+
+    Maximizes a lower bound on the mean log likelihood of rows,
+
+    .. math:: \log p(x) \ge \mathbb E_{q(z|x)} \log p(x | z) - \beta \, \mathrm{KL}(q(z|x) \,\|\,
+        p(z)), \qquad q(z|x) = \mathcal N(\mu(x), \operatorname{diag} \sigma^2(x)), \quad p(z) =
+        \mathcal N(0, I),
+
+    (with :math:`\beta = 1`) where :math:`\mu` and :math:`\sigma` come from the encoder, and the
+    parameters of the likelihood :math:`p(x | z)` from the decoder. It starts at probabilistic PCA,
+    the best such model with linear maps, Gaussian rows and one variance, and so at PCA's
+    log likelihood.
+
+    Parameters
+    ----------
+    code_size : int, float or None, default=None
+        As in :class:`Autoencoder`.
+    likelihood : str, default="gaussian"
+        What rows are, entry by entry, given the code: "gaussian"; "laplace" or "student_t" (heavy
+        tails; the degrees of freedom are learned, above 2) for numbers; "bernoulli" for numbers in
+        [0, 1]; "poisson" or "negative_binomial" (more spread) for counts; "multinomial" for counts
+        of which only the shares matter.
+    dispersion : {"feature", "shared", "predicted"}, default="feature"
+        The scale of "gaussian", "laplace" and "student_t", and the spread of "negative_binomial":
+        one learned number for each column, one for all, or predicted from the code.
+    beta : float, default=1.0
+        Weight of the divergence. Above 1, codes say less and their units are more independent.
+    kl_warmup : float, default=0.0
+        Share of training in which the weight grows from 0 to ``beta``.
+    free_bits : float, default=0.0
+        Nats that each unit of the code may say for nothing, on average over a batch.
+    divergence : {"kl", "mmd"}, default="kl"
+        "mmd": not each posterior is drawn to the prior, but all of them together, by ``beta`` times
+        the maximum mean discrepancy with the inverse multiquadratic kernel, in nats for each entry
+        (the WAE-MMD and InfoVAE objective).
+    objective : {"elbo", "iwae"}, default="elbo"
+        "iwae": the tighter importance-weighted bound of `n_importance_samples` draws.
+    n_importance_samples : int, default=5
+        Draws of "iwae" for each row and step.
+    binarize : bool, default=False
+        For "bernoulli": in each step, entries are drawn anew as 1 with their value as probability,
+        and else as 0 (dynamic binarization).
+    categorical_condition : bool, default=False
+        Whether the ``condition`` of `fit` is categories, which become indicators, or numbers.
+    **other_parameters
+        Those of :class:`Autoencoder`, with the same defaults, but for ``loss``,
+        ``output_activation``, ``code_activation`` and ``tied_weights``, which follow from the
+        likelihood and must stay as they are. An ``encoder`` of your own gives ``2 * code_size``
+        numbers, means and logarithms of variances, and a ``decoder`` one for each column, or two
+        (locations and then logarithms of dispersions) if those are predicted.
+
+    Attributes
+    ----------
+    active_units_ : int
+        Units of the code whose posterior mean has a variance above 0.01 over the training rows.
+    unit_kl_ : ndarray of shape (`code_size_`,)
+        Mean divergence of each unit over the training rows, in nats.
+    loss_curve_, validation_loss_curve_ : list of float
+        Minus the bound, in nats for each entry of a standardized row.
+    **other_attributes
+        Those of :class:`Autoencoder`.
+
+    Raises
+    ------
+    ValueError
+        If rows cannot be drawn from the likelihood (outside [0, 1], or no counts), a condition is
+        missing or has other values than in `fit`, and as :class:`Autoencoder` does.
+
+    Warns
+    -----
+    UserWarning
+        At posterior collapse: less than a tenth of the units are active, or codes say less than
+        half a nat.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : Its ``score`` is the same with linear maps and one variance.
+    sklearn.decomposition.FactorAnalysis : With one variance for each column.
+
+    References
+    ----------
+    Kingma & Welling: Auto-encoding variational Bayes. ICLR 2014. arXiv:1312.6114.
+
+    Rezende, Mohamed, Wierstra: Stochastic backpropagation and approximate inference in deep
+    generative models. ICML 2014.
+
+    Burda, Grosse, Salakhutdinov: Importance weighted autoencoders. ICLR 2016. arXiv:1509.00519.
+
+    Higgins et al.: beta-VAE. ICLR 2017. Kingma et al.: Improved variational inference with inverse
+    autoregressive flow (free bits). NIPS 2016. Sohn, Lee, Yan: Learning structured output
+    representation using deep conditional generative models. NIPS 2015.
+
+    Tolstikhin, Bousquet, Gelly, Schölkopf: Wasserstein auto-encoders. ICLR 2018. Zhao, Song, Ermon:
+    InfoVAE. AAAI 2019.
+
+    Tipping & Bishop: Probabilistic principal component analysis. JRSS B 61, 1999.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import VariationalAutoencoder
+    >>> X = StandardScaler().fit_transform(load_breast_cancer().data)
+    >>> train, test = train_test_split(X, random_state=0)
+    >>> autoencoder = VariationalAutoencoder(code_size=4, random_state=0).fit(train)
+    >>> autoencoder.score(test) > PCA(n_components=4).fit(train).score(test) + 5
+    True
+    >>> autoencoder.sample(3, random_state=0).shape
+    (3, 30)
+    """
+
+    likelihood: str = "gaussian"
+    dispersion: str = "feature"
+    beta: float = 1.0
+    kl_warmup: float = 0.0
+    free_bits: float = 0.0
+    divergence: str = "kl"
+    objective: str = "elbo"
+    n_importance_samples: int = 5
+    binarize: bool = False
+    categorical_condition: bool = False
+
+    _parameter_constraints = {
+        "likelihood": [StrOptions(set(LIKELIHOODS))],
+        "dispersion": [StrOptions({"shared", "feature", "predicted"})],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "divergence": [StrOptions({"kl", "mmd"})],
+        "objective": [StrOptions({"elbo", "iwae"})],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "binarize": ["boolean"],
+        "categorical_condition": ["boolean"],
+    }
+
+    _objective = VariationalObjective
+    _unused = {
+        "loss": "its loss is minus the log likelihood: set likelihood=",
+        "output_activation": "its likelihood says what rows can be: set likelihood=",
+        "code_activation": "its codes are normal, with any mean",
+        "tied_weights": "its encoder also gives variances, which its decoder does not take",
+    }
+
+    # -- the scikit-learn methods, with a condition ----------------------------------------------
+
+    @unchanged_on_failure
+    @fit_context(prefer_skip_nested_validation=True)
+    @with_callbacks
+    def fit(self, X, y=None, *, target=None, condition=None):
+        """Learn the likelihood, the prior's decoder and the posterior's encoder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows; NaN marks an entry that is not known.
+        y : None
+            Ignored.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            What the rows of X are to become; None is X itself.
+        condition : array-like of shape (n_samples,) or (n_samples, n_conditions), default=None
+            What is known of each row beside it, and code and row depend on: numbers, or with
+            ``categorical_condition=True`` categories.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit_given(X, target=target, condition=condition)
+
+    @unchanged_on_failure
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, target=None, condition=None):
+        """Train for one pass over X; what `fit` learns before it trains is of the first call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows of this call.
+        y : None
+            Ignored.
+        target, condition : array-like, default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit_given(X, target=target, condition=condition)
+
+    def transform(self, X, condition=None):
+        """The means of the posteriors of the rows of X: their codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows; missing entries are taken as ``fill`` says.
+        condition : array-like, default=None
+            As in `fit`; one value is for all rows.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, `code_size_`)
+        """
+        return self._encode(self._inputs(X, condition))
+
+    def fit_transform(self, X, y=None, *, target=None, condition=None):
+        """`fit`, and the codes of the same rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        y : None
+            Ignored.
+        target, condition : array-like, default=None
+            As in `fit`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, `code_size_`)
+        """
+        self.fit(X, y, target=target, condition=condition)
+        return self.transform(X, condition=condition)
+
+    def inverse_transform(self, X, condition=None):
+        """The likelihood's mean for codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, `code_size_`)
+            Codes.
+        condition : array-like, default=None
+            As in `fit`; one value is for all codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, `n_outputs_`), or a frame
+            For "multinomial", of a row with as many events as the training rows have on average.
+        """
+        codes = check_codes(self, X)
+        rows = self._decode(codes, self._check_condition(condition, codes))
+        return self._restored(rows, X)
+
+    def reconstruct(self, X, condition=None):
+        """The likelihood's mean for the codes of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        condition : array-like, default=None
+            As in `fit`.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, `n_outputs_`), or a frame
+        """
+        return self._restored(self._reconstruct(self._inputs(X, condition)), X)
+
+    def posterior(self, X, condition=None):
+        """Means and standard deviations of the posterior ``q(z | x)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        condition : array-like, default=None
+            As in `fit`.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, `code_size_`)
+        """
+        return self._of_posterior(self._inputs(X, condition), lambda posterior: posterior.stddev)
+
+    def score_samples(
+        self, X, *, target=None, condition=None, n_samples=N_SAMPLES, random_state=None
+    ):
+        r"""Bound on each row's log likelihood :math:`\log p(x)` in nats; higher is more normal.
+
+        It is :math:`\log \frac{1}{K} \sum_k p(x, z_k) / q(z_k | x)` for :math:`K` draws from the
+        posterior, no constant left out: for rows in other units, it differs by the logarithm of
+        the unit. All rows share the same normal draws, so that a row's score does not depend on
+        its company.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows. Of a row with missing entries it is the likelihood of the observed ones.
+        target : array-like of shape (n_samples, n_outputs), default=None
+            What the rows should become; needed if `fit` was given one.
+        condition : array-like, default=None
+            As in `fit`.
+        n_samples : int, default=50
+            Draws, :math:`K`. The bound rises with their number, towards :math:`\log p(x)`.
+        random_state : int, RandomState instance or None, default=None
+            Of the draws. None is the seed of `fit`: the same at every call.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        given = self._check_given(X, target, condition)
+        return self._score_samples(given, None, n_samples, random_state)
+
+    def score(self, X, y=None, sample_weight=None, *, target=None, condition=None):
+        """Mean of `score_samples`, in nats for each row; y is ignored.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
+        target, condition : array-like, default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X, target=target, condition=condition)
+        return weighted_mean(scores, sample_weight)
+
+    def elbo(self, X, *, target=None, condition=None, n_samples=N_SAMPLES, random_state=None):
+        r"""The evidence lower bound of each row and its two terms, in nats.
+
+        :math:`\mathbb E_{q(z|x)} \log p(x | z) - \mathrm{KL}(q(z|x) \,\|\, p(z))`: how well the row
+        is rebuilt, less what its code says.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        target, condition, n_samples, random_state
+            As in `score_samples`.
+
+        Returns
+        -------
+        terms : tuple of ndarrays of shape (n_samples,)
+            Named ``elbo``, ``log_likelihood`` and ``kl``; the first is the second less the third.
+        """
+        given = self._check_given(X, target, condition)
+        fit, kl = self._bound(evidence_lower_bound, given, None, n_samples, random_state).T
+        return ELBO(fit - kl, fit, kl)
+
+    def sample(self, n_samples=1, *, random_state=None, condition=None, mean=True):
+        """New rows, of codes drawn from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Of the draws.
+        condition : array-like, default=None
+            As in `fit`; one value is for all rows.
+        mean : bool, default=True
+            Whether to give the likelihood's mean for each code, or a draw from the likelihood.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, `n_outputs_`), or a frame
+            With a ``code_density`` of your own, the codes come from it instead of the prior.
+        """
+        check_is_fitted(self)
+        check_n_samples(n_samples)
+        random_state = check_random_state(random_state)
+        if self.code_density is None:
+            codes = random_state.normal(size=(n_samples, self.code_size_))
+            codes = codes.astype(self._kept_codes.dtype)
+        else:
+            codes = self._draw_codes(n_samples, random_state)
+        condition = self._check_condition(condition, codes)
+        if mean:
+            rows = self._decode(codes, condition)
+        else:
+            inputs = Given(codes, condition=condition).inputs
+            with local_seed(draw_seed(random_state), self.device_):
+                rows = self.net_.map_batches(lambda module, *z: module.draw(*z), *inputs)
+        return self._restored(rows, codes)
+
+    def _of_posterior(self, given, second):
+        """The means of the posteriors, and another number for each unit of the code."""
+
+        def both(module, *x):
+            posterior = module.encode_distribution(*x)
+            return torch.cat([posterior.mean, second(posterior)], dim=-1)
+
+        return np.split(self.net_.map_batches(both, *given.inputs), 2, axis=1)
+
+    def _score_samples(self, given, net=None, n_samples=N_SAMPLES, random_state=None):
+        return self._bound(importance_weighted_bound, given, net, n_samples, random_state)
+
+    def _bound(self, bound, given, net, n_samples, random_state):
+        """A bound on log p(x), with draws that all rows share."""
+        check_n_samples(n_samples)
+        noise = self._noise(n_samples, self._seed if random_state is None else random_state)
+
+        def of_rows(module, x, target, condition):
+            batch = as_batch(module, x, target, condition)
+            return bound(module, batch, noise.to(x))
+
+        return (net or self.net_).map_batches(of_rows, *given)
+
+    def _noise(self, n_samples, random_state):
+        generator = torch.Generator().manual_seed(draw_seed(random_state))
+        return torch.randn((n_samples, self.code_size_), generator=generator)
+
+    def _impute(self, given, n_draws=0, seed=0):
+        noise = self._noise(N_SAMPLES_TO_FILL, self._seed)
+
+        def of_rows(module, *x):
+            batch = as_batch(module, x[0], None, *x[1:])
+            if n_draws:
+                return importance_resampled(module, batch, N_SAMPLES_TO_FILL, n_draws)
+            return importance_weighted_mean(module, batch, noise.to(batch.x))
+
+        with local_seed(seed, self.device_):
+            rows = self.net_.map_batches(of_rows, *given.inputs)
+        return rows.swapaxes(0, 1) if n_draws else rows
+
+    # -- what the base asks for -------------------------------------------------------------------
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.objective == "iwae" and (self.free_bits > 0 or self.divergence != "kl"):
+            raise ValueError(
+                "objective='iwae' is one bound on log p(x): it cannot be had with free_bits or "
+                "divergence='mmd', which change the divergence of objective='elbo'."
+            )
+        if self.binarize and self.likelihood != "bernoulli":
+            raise ValueError(
+                f"binarize=True draws zeros and ones, for likelihood='bernoulli', got "
+                f"{self.likelihood!r}."
+            )
+
+    def _check_given(self, X, target=None, condition=None, reset=False):
+        if reset:  # a failed fit gives them back
+            self._condition_encoder, self._n_conditions = None, 0
+        given = super()._check_given(X, target, reset)
+        self._check_support(given)
+        return given._replace(condition=self._check_condition(condition, given.X, reset))
+
+    def _inputs(self, X, condition=None):
+        rows = self._check_rows(X)
+        return Given(rows, None, self._check_condition(condition, rows))
+
+    def _check_support(self, given):
+        """Whether rows can be drawn from the likelihood at all."""
+        if self.binarize and given.target is not None:
+            raise ValueError("binarize=True draws rows of X anew; it cannot be had with a target.")
+        if self.likelihood == "bernoulli":
+            check_unit_interval(given, "likelihood", self.likelihood, "gaussian")
+        if self.likelihood in OF_COUNTS:
+            check_counts(given, self.likelihood)
+
+    def _check_condition(self, condition, X, reset=False):
+        """The condition as numbers, or None."""
+        if reset and condition is not None:
+            condition = as_columns(condition, self.categorical_condition)
+            encoder = OneHotEncoder(sparse_output=False, handle_unknown="error")
+            self._condition_encoder = encoder if self.categorical_condition else StandardScaler()
+            self._condition_encoder.fit(condition)
+        encoder = self._condition_encoder
+        if encoder is None:
+            if condition is not None:
+                raise ValueError(
+                    f"{type(self).__name__} was fitted without a condition: leave condition= out, "
+                    "or fit anew with one."
+                )
+            return None
+        if condition is None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted with a condition, on which the code and the row "
+                "depend: give condition=."
+            )
+        condition = as_columns(condition, self.categorical_condition)
+        if len(condition) == 1 < len(X):
+            condition = np.repeat(condition, len(X), axis=0)
+        if len(condition) != len(X):
+            raise ValueError(
+                f"condition has {len(condition)} rows, but there are {len(X)} rows to go with it: "
+                "give one for each, or one for all."
+            )
+        if condition.shape[1] != encoder.n_features_in_:
+            raise ValueError(
+                f"condition has {condition.shape[1]} columns, but {type(self).__name__} was fitted "
+                f"with {encoder.n_features_in_}."
+            )
+        try:
+            condition = encoder.transform(condition)
+        except ValueError as error:
+            raise ValueError(f"condition has values that `fit` has not seen: {error}") from error
+        self._n_conditions = condition.shape[1]
+        return condition.astype(X.dtype)
+
+    def _learn_units(self, given):
+        super()._learn_units(given)
+        self._mean_total = float(np.nansum(entries_of(given.rebuilt)) / len(given.X))
+
+    def _takes_long(self):
+        return True  # the gradient is that of a draw
+
+    def _make_encoder(self, n_outputs):
+        return super()._make_encoder(2 * n_outputs)
+
+    def _n_decoded(self):
+        return self._make_likelihood().n_parameters
+
+    def _make_likelihood(self):
+        likelihood = LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
+        if self._groups:
+            likelihood.indicate(self._groups)
+        return likelihood
+
+    def _join(self, *parts):
+        likelihood = self._make_likelihood()
+        if self.likelihood == "multinomial":
+            likelihood.total.fill_(self._mean_total)
+        module = VariationalEncoderDecoder(
+            likelihood,
+            self.code_size_,
+            *parts,
+            n_draws=self.n_importance_samples if self.objective == "iwae" else 1,
+            binarize=self.binarize,
+        )
+        module.settled = self.kl_warmup
+        return module
+
+    def _make_objective(self):
+        settings = self.beta, self.kl_warmup, self.free_bits, self.divergence
+        return self._objective(super()._make_objective(), *settings)
+
+    def _start(self, module, rows):
+        if rows.condition is None or self._shortcut() != "pca" or rows.target is not rows.x:
+            return super()._start(module, rows)
+        rows = start_rows(rows)
+        # Probabilistic PCA of what the condition leaves unexplained.
+        condition, x = (tensor.double().cpu() for tensor in (rows.condition, rows.x))
+        linear = LinearRegression().fit(condition.numpy(), x.numpy())
+        effect, center = torch.from_numpy(linear.coef_), torch.from_numpy(linear.intercept_)
+        left = (x - (condition @ effect.T + center)).to(rows.x)
+        module = super()._start(module, Batch(left, left, rows.observed, rows.condition))
+        encoder, decoder = (find(h, Shortcut).shortcut for h in (module.encoder, module.decoder))
+        effect, center = effect.float(), center.float()
+        with torch.no_grad():
+            axes = encoder.weight[:, : self.n_features_in_]
+            encoder.weight[:, self.n_features_in_ :] = -axes @ effect
+            encoder.bias -= axes @ center
+            decoder.weight[:, self.code_size_ :] = effect
+            decoder.bias += center
+        return module
+
+    def _keep(self, given, *args, **kwargs):
+        super()._keep(given, *args, **kwargs)
+        mean, kl = self._of_posterior(given, divergence)
+        self.unit_kl_ = kl.mean(axis=0)
+        self.active_units_ = int(np.sum(mean.var(axis=0) > ACTIVE))
+        few = self.active_units_ < FEW_ACTIVE * self.code_size_
+        if (few or self.unit_kl_.sum() < FEW_NATS) and len(mean) > 1:
+            warn(
+                f"Posterior collapse: {self.active_units_} of the {self.code_size_} units of the "
+                f"code differ between rows, and a code says {self.unit_kl_.sum():.2g} nats: the "
+                f"decoder ignores it. Lower beta (it is {self.beta}), or set kl_warmup or "
+                "free_bits.",
+                UserWarning,
+            )
+
+
+def as_columns(condition, categorical):
+    """A condition in two dimensions."""
+    if not hasattr(condition, "columns"):
+        condition = np.asarray(condition)
+        condition = condition.reshape(-1, 1) if condition.ndim < 2 else condition
+    return check_array(condition, dtype=None if categorical else "numeric", input_name="condition")
+
+
+def check_counts(given, likelihood):
+    """Whether what is to be rebuilt can be drawn from a distribution of counts."""
+    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
+    observed = entries[~np.isnan(entries)]
+    if np.any(observed < 0) or np.any(observed != np.round(observed)):
+        raise ValueError(
+            f"likelihood={likelihood!r} needs {name} to be counts, integers of at least 0, but "
+            f"found {observed[(observed < 0) | (observed != np.round(observed))][0]:g}: use "
+            "likelihood='gaussian' for other numbers."
+        )
+    if likelihood == "multinomial" and len(observed) < entries.size:
+        raise ValueError(
+            f"likelihood='multinomial' needs all counts of a row, but {name} has missing entries: "
+            "fill them, or use likelihood='poisson'."
+        )

@@ -1,0 +1,1 @@
+"""The door: how users' X becomes flat rows of floats, and back."""

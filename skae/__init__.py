@@ -1,5 +1,6 @@
 """Autoencoders as scikit-learn estimators."""
 
+from ._version import __version__ as __version__
 from .around.imputer import AutoencoderImputer
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .families.autoencoder import Autoencoder
@@ -15,8 +16,8 @@ from .families.sparse import SparseAutoencoder
 from .families.stacked import StackedAutoencoder
 from .families.variational import VariationalAutoencoder
 from .families.vector_quantized import VectorQuantizedAutoencoder
+from .persistence import load, save
 
-__version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
     "AutoencoderOutlierDetector",
@@ -33,4 +34,6 @@ __all__ = [
     "StackedAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",
+    "load",
+    "save",
 ]

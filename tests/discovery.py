@@ -30,8 +30,8 @@ def public_estimators():
         if not found.name.removeprefix("skae.").startswith("_"):
             modules.append(import_module(found.name))
     names = [(module, name) for module in modules for name in getattr(module, "__all__", ())]
-    classes = {getattr(module, name) for module, name in names}
-    estimators = [c for c in classes if inspect.isclass(c) and issubclass(c, BaseEstimator)]
+    named = [getattr(module, name) for module, name in names]
+    estimators = {c for c in named if inspect.isclass(c) and issubclass(c, BaseEstimator)}
     return sorted(estimators, key=lambda c: c.__name__)
 
 

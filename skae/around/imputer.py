@@ -20,6 +20,7 @@ from .._sklearn import (
     safe_indexing,
 )
 from ..base.autoencoder import BaseAutoencoder
+from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
 from ..families.denoising import DenoisingAutoencoder
 from ..rows.validation import FLOATS
@@ -29,7 +30,7 @@ ROWS_TO_HIDE = 2000
 HIDDEN = 0.1
 
 
-class AutoencoderImputer(BaseImputer):
+class AutoencoderImputer(SavingMixin, BaseImputer):
     r"""Fills the missing entries of a table by an autoencoder that is trained on what is observed.
 
     An observed entry stays as it is. A missing one becomes what the autoencoder rebuilds,

@@ -35,14 +35,25 @@ class LocalDistances:
     def __init__(self, rows, n_neighbors, own=None):
         self.rows = rows
         self.k = min(n_neighbors, len(rows) - 1)
-        n_candidates = min(len(rows), CANDIDATES * self.k + 1)
-        self.finder = NearestNeighbors(n_neighbors=n_candidates).fit(rows)
+        self._make_finder()
         near = self.find(rows, np.arange(len(rows)) if own is None else own)
         typical = near.distances.mean(axis=1)
         self.floor = FLOOR * typical.mean() or 1.0
         self.log_typical = np.log(typical + self.floor)
         self.center = 0.0
         self.center = self.log_ratio(near).mean()
+
+    def _make_finder(self):
+        n_candidates = min(len(self.rows), CANDIDATES * self.k + 1)
+        self.finder = NearestNeighbors(n_neighbors=n_candidates).fit(self.rows)
+
+    def __getstate__(self):
+        """Without the finder, which has the rows once more."""
+        return {name: value for name, value in vars(self).items() if name != "finder"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._make_finder()
 
     def find(self, rows, own=None):
         """The k nearest reference rows, the row itself left out.

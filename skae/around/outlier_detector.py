@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
@@ -31,7 +32,7 @@ N_HIDINGS = 4
 TRIM_ROUNDS = 3
 
 
-class AutoencoderOutlierDetector(ScoreOutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
     r"""Detects outliers by what an autoencoder learned of the rows, and by their neighbors.
 
     With :math:`d(x)` the mean distance of a row from its k nearest among the training rows, and
@@ -104,6 +105,10 @@ class AutoencoderOutlierDetector(ScoreOutlierMixin, BaseEstimator):
     Notes
     -----
     Missing entries are filled with their reconstruction, and have no part in errors.
+
+    ``method="neighbors"`` is made of training rows: up to ``max_reference`` of them, standardized,
+    and as each autoencoder rebuilds them, are part of the fitted detector, of its pickles and of
+    the files of `save`. The other methods keep none.
 
     A row that is one of the training rows is not its own neighbor, nor is a new row that equals
     one.
@@ -477,8 +482,10 @@ class AutoencoderOutlierDetector(ScoreOutlierMixin, BaseEstimator):
 
     def _learn_reference(self, rows):
         """What scores are compared with."""
-        self._reference = view = self._view(rows)
+        view = self._view(rows)
+        vars(self).pop("_reference", None)
         if self.method == "neighbors":
+            self._reference = Reference(view.filled, view.rebuilt)
             k = self.n_neighbors
             self._among_rows = LocalDistances(view.filled, k)
             own = np.arange(len(rows))
@@ -525,6 +532,13 @@ class AutoencoderOutlierDetector(ScoreOutlierMixin, BaseEstimator):
             shares += normalized(squares) / (2 * len(self.estimators_))
         nearest = self._reference.filled[near.index].mean(axis=1)
         return -scores[:, None] * shares, view.expected, nearest
+
+
+class Reference(NamedTuple):
+    """The training rows that others are compared with."""
+
+    filled: np.ndarray
+    rebuilt: list  # by each estimator
 
 
 class View(NamedTuple):

@@ -33,6 +33,7 @@ from ..rows.validation import (
 )
 from .architecture import ArchitectureMixin
 from .generation import GenerativeMixin
+from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
 from .training import OPTIMIZERS, TrainingMixin
 
@@ -44,6 +45,7 @@ class BaseAutoencoder(
     TrainingMixin,
     ScoreOutlierMixin,
     GenerativeMixin,
+    NetSavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     CallbackSupportMixin,

@@ -200,8 +200,19 @@ class GenerativeMixin:
         """Keep the codes of some training rows; their density is learned when it is asked for."""
         n = min(MOST_KEPT_ROWS, max(1, KEPT_NUMBERS // self.code_size_))
         step = -(-len(given.X) // n)
-        self._kept_codes = self._encode(given.take(slice(None, None, step)))
+        codes = self._kept_codes = self._encode(given.take(slice(None, None, step)))
+        self._code_range = codes.min(axis=0), codes.max(axis=0)
         self._code_density = None
+
+    def _state_for_file(self):
+        """The density rather than the codes of training rows, where they are of no other use."""
+        learned = hasattr(self, "_code_range") and self.code_density is None and self.code_density_
+        state = super()._state_for_file()
+        if learned:
+            state["_kept_codes"] = None
+        elif hasattr(self, "_code_range"):  # one of the user's, which may be unknown to files
+            state["_code_density"] = None
+        return state
 
     def _draw_codes(self, n_samples, random_state):
         """Codes from the density, each number within those of the training rows."""
@@ -217,8 +228,8 @@ class GenerativeMixin:
             codes = density.sample(n_samples)
         if isinstance(codes, tuple):  # a mixture gives the components too, one after the other
             codes = random_state.permutation(codes[0])
-        kept = self._kept_codes
-        return np.clip(codes, kept.min(axis=0), kept.max(axis=0)).astype(kept.dtype)
+        low, high = self._code_range
+        return np.clip(codes, low, high).astype(low.dtype)
 
     def _some_rows(self, X, given):
         """Rows, or one row, and what else is given; and whether it was one row."""

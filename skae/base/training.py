@@ -88,7 +88,10 @@ class TrainingMixin:
         """One pass over X, at a constant learning rate."""
         rows = self._as_rows(given)
         with local_seed(self._seed, rows.x.device):
-            net = net or self._make_net(rows, n_epochs=1, callbacks=self.callbacks)
+            if net is None or not net.trains:
+                epochs = [] if net is None else net.history
+                net = self._make_net(rows, n_epochs=1, net=net, callbacks=self.callbacks)
+                net.history.extend(epochs)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
             train([net], [rows], max_epochs=1)
         self._keep(given, net, len(net.history))
@@ -189,6 +192,7 @@ class TrainingMixin:
     def _keep(self, given, net, n_iter, held_out_scores=None):
         """The fitted attributes of a trained net."""
         self.net_ = net
+        self._remember_parameters()
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
         with step_threads(net, given.X):

@@ -24,6 +24,14 @@ def resolve_device(device):
     return device
 
 
+def available(device):
+    """The device if it is here, else the CPU: what was trained on a GPU is of use without one."""
+    try:
+        return resolve_device(device)
+    except ValueError:
+        return torch.device("cpu")
+
+
 # Below this many multiplications a step, waking a second thread costs more than it saves.
 MULTIPLICATIONS_PER_THREAD = 2**25
 

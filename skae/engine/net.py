@@ -60,6 +60,19 @@ class AutoencoderNet(NeuralNet):
         self.n_steps = n_steps
         super().__init__(*args, train_split=None, **kwargs)
 
+    trains = True  # whether it has an optimizer to go on with
+
+    @classmethod
+    def trained(cls, module, criterion, device, losses):
+        """A net that was trained before, with these losses by epoch; it only infers."""
+        net = cls(module, criterion, device=device).initialize()
+        net.trains = False
+        for epoch, loss in enumerate(losses, start=1):
+            net.history.new_epoch()
+            net.history.record("epoch", epoch)
+            net.history.record("train_loss", loss)
+        return net
+
     @property
     def _default_callbacks(self):
         log = [("print_log", PrintLog())] if self.verbose > 1 else []

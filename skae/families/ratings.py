@@ -83,6 +83,9 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         rating that is.
     input_dropout : float, default=0.0
         Share of the ratings that are hidden from the net in a step of training.
+    keep_training_rows : bool, default=True
+        Whether the ratings of `fit` are part of the fitted estimator, of its pickles and of the
+        files of `save`, so that `predict_ratings` needs no X for its users.
     dropout : float, default=0.05
         Share of the units that are silent in a step of training, of all layers.
     weight_decay : float, default=0.001
@@ -155,12 +158,14 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     based_on: str = "users"
     biases: bool = True
     input_dropout: float = 0.0
+    keep_training_rows: bool = True
     early_stopping: bool = False
 
     _parameter_constraints = {
         "based_on": [StrOptions({"users", "items"})],
         "biases": ["boolean"],
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "keep_training_rows": ["boolean"],
     }
 
     _absent = np.nan
@@ -189,11 +194,16 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If there is no such row or column.
+            If there is no such row or column; without X, if the ratings were not kept.
         """
         check_is_fitted(self)
         if X is None and self.based_on == "items":
             return self.items_.predict_ratings(items, users)
+        if X is None and self._ratings is None:
+            raise ValueError(
+                "The ratings of fit were not kept, as keep_training_rows=False asks: give the rows "
+                "that users counts, X=."
+            )
         rows = self._ratings if X is None else self._check_rows(X)
         users, items = np.broadcast_arrays(
             as_numbers(users, "users", len(rows)), as_numbers(items, "items", rows.shape[1])
@@ -301,6 +311,9 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)
+        self._ratings = None
+        if not self.keep_training_rows or self.based_on == "items":  # then items_ has them
+            return
         self._ratings = given.X
         if not isinstance(given.X, SparseRows):
             users, items, ratings = observed(given.X)
@@ -327,11 +340,19 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         self.center_ = self.target_center_ = self._expected
         n = codes.shape[1] - self.biases  # the last number of a code is the item's bias
         ridge = scale**2 * self.best_loss_ / vectors[:, :n].var(axis=0).mean()
-        codes = torch.from_numpy(codes[:, :n]).float()
-        module = FoldIn(codes, as_units(self.center_, scale), float(ridge))
+        self._ridge = float(ridge)
+        module = self._fold_in(torch.from_numpy(codes[:, :n]).float())
         net = AutoencoderNet(module, self._make_objective(), device=self.device_)
         self._keep(self._with_biases(given), net.initialize(), self.n_iter_)
         return self
+
+    def _fold_in(self, codes):
+        return FoldIn(codes, as_units(self.center_, self.scale_), self._ridge)
+
+    def _make_module(self):
+        if self.based_on == "users":
+            return super()._make_module()
+        return self._fold_in(torch.zeros(self.n_features_in_, self.code_size_ - self.biases))
 
 
 def observed(X):

@@ -260,6 +260,7 @@ class StackedAutoencoder(BaseAutoencoder):
         stack.device_ = resolve_device(stack.device)
         no_rows = Batch.of(torch.zeros(1, stack.n_features_in_, device=stack.device_))
         stack.net_ = stack._make_net(no_rows, n_epochs=1)
+        stack._remember_parameters()
         return stack
 
     @wraps(BaseAutoencoder.decision_function)

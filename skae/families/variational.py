@@ -511,7 +511,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         random_state = check_random_state(random_state)
         if self.code_density is None:
             codes = random_state.normal(size=(n_samples, self.code_size_))
-            codes = codes.astype(self._kept_codes.dtype)
+            codes = codes.astype(self._code_range[0].dtype)
         else:
             codes = self._draw_codes(n_samples, random_state)
         condition = self._check_condition(condition, codes)

@@ -7,6 +7,7 @@ it, and of a few of scikit-learn's, by their names in these lists; nothing that 
 run or imported.
 """
 
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from .around.imputer import AutoencoderImputer
@@ -32,7 +33,7 @@ from .nn.recurrent import Steps
 from .storage import archive
 from .storage.codec import Reader
 
-__all__ = ["TRUSTED_TYPES", "OtherVersionWarning", "load", "save"]
+__all__ = ["TRUSTED_TYPES", "GivenError", "OtherVersionWarning", "load", "save"]
 
 ESTIMATORS = (
     Autoencoder,
@@ -56,9 +57,10 @@ PARTS = (Fold, LocalDistances, Reference, SparseRows, Steps)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes
-#: of skae, all of which restore themselves of values and arrays, and `torch.device`.
+#: of skae, all of which restore themselves of values and arrays, sparse arrays, and devices.
 TRUSTED_TYPES = [
     *(f"{cls.__module__}.{cls.__qualname__}" for cls in CLASSES.values()),
+    f"{csr_array.__module__}.{csr_array.__qualname__}",
     "torch.device",
 ]
 # What values of the wrong kind lead to, where objects are made of them.

@@ -17,6 +17,10 @@ from discovery import quick
 from sklearn.datasets import load_digits
 
 
+def pytest_addoption(parser):
+    parser.addoption("--mutations", type=int, default=200, help="files that are damaged at random")
+
+
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "error::sklearn.exceptions.ConvergenceWarning")
 

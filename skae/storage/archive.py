@@ -9,8 +9,6 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 
-import numpy as np
-
 from .._version import __version__
 
 FORMAT, VERSION = "skae", 1
@@ -62,10 +60,6 @@ def tensor_format():
 
 def write(path, kind, model, arrays):
     """A file of a model, as JSON and arrays, of which ``kind`` says what it is of."""
-    arrays = {
-        name: np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
-        for name, array in arrays.items()
-    }
     members = {
         MODEL: json.dumps(model, allow_nan=False, separators=(",", ":")).encode(),
         ARRAYS: tensor_format().numpy.save(arrays),

@@ -1,6 +1,7 @@
 """Arrays and numbers of numpy, matrices of scipy, tensors and devices of torch."""
 
 import math
+import re
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +16,9 @@ NUMBERS = {"bool", "float16", "float32", "float64"} | {
 TIMES, TEXTS = "mM", "US"
 # The types that a dtype may be of, by the letter that numpy has for them.
 LETTERS = "biuf" + TIMES + TEXTS + "O"
+DTYPE = re.compile(r"[<>=|]?[?biufmMUSO][0-9]{0,9}(\[[0-9]{0,6}[a-zA-Z]{1,2}\])?")
+# Texts may take so many times the memory that they need.
+WIDEST = 256
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 FORMATS = ("csr", "csc", "bsr", "coo")
 INDICES = {"coo": ("row", "col"), **dict.fromkeys(("csr", "csc", "bsr"), ("indices", "indptr"))}
@@ -25,7 +29,7 @@ def of_letters(cls, letters):
 
 
 def is_numeric(value):
-    return type(value) is np.ndarray and value.dtype.newbyteorder("=").name in NUMBERS
+    return type(value) is np.ndarray and value.dtype.name in NUMBERS
 
 
 def write_array(value, writer, path):
@@ -46,10 +50,10 @@ def described(value):
 
 def as_dtype(text, letters=LETTERS):
     """The dtype of a description, if it is of one of the letters."""
-    dtype = np.dtype(str(text))
-    if dtype.kind not in letters or dtype.fields is not None or dtype.subdtype is not None:
-        raise ValueError(f"the dtype {text!r} is none that skae writes")
-    return dtype
+    # numpy evaluates some others as Python
+    if DTYPE.fullmatch(str(text)) and np.dtype(text).kind in letters:
+        return np.dtype(text)
+    raise ValueError(f"the dtype {text!r} is none that skae writes")
 
 
 def write_listed(value, writer, path):
@@ -67,7 +71,10 @@ def read_listed(fields, reader, letters=TEXTS):
         for i, value in enumerate(values):  # values may be arrays
             array[i] = value
         return array.reshape(shape)
-    return np.array(values, dtype=dtype).reshape(shape)
+    array = np.array(values, dtype=dtype.kind)
+    if dtype.itemsize > WIDEST * array.itemsize:
+        raise ValueError(f"texts of {array.dtype} are said to be of {dtype}")
+    return array.astype(dtype).reshape(shape)
 
 
 def write_objects(value, writer, path):

@@ -1,5 +1,7 @@
 """From objects to JSON and arrays, and back."""
 
+import numpy as np
+
 from . import arrays, objects, plain
 from .kinds import CannotBeWritten, spelled
 
@@ -66,7 +68,7 @@ class Writer:
         name = unused = ".".join(map(str, path))
         while unused in self.arrays:
             unused = f"{name}.{len(self.arrays)}"
-        self.arrays[unused] = array
+        self.arrays[unused] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
         return unused
 
     def _describe(self, value, path):

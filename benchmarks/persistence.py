@@ -1,0 +1,67 @@
+"""Sizes of fitted estimators: as a file, as a pickle, and the weights alone.
+
+    python benchmarks/persistence.py
+
+Each estimator is fitted to the handwritten digits (1 797 x 64) with its defaults but for a few
+epochs; a pickle's size does not depend on how many there were.
+"""
+
+import io
+import pickle
+import warnings
+
+from sklearn.datasets import load_digits
+
+import skae
+
+X = load_digits().data
+SETTINGS = {"code_size": 8, "max_epochs": 2, "random_state": 0}
+OTHER_SIZES = {"RatingAutoencoder": 500, "SparseAutoencoder": 128, "KSparseAutoencoder": 128}
+OTHER_SIZES |= {"MaskedAutoencoder": 64}
+
+
+def fitted():
+    """The estimators by name."""
+    for name in skae.__all__:
+        cls = getattr(skae, name)
+        if not isinstance(cls, type):
+            continue
+        known = cls().get_params()
+        if "autoencoder" in known:
+            inner = skae.Autoencoder(**SETTINGS) if "Detector" in name else None
+            estimator = cls(inner, random_state=0)
+        else:
+            settings = {k: v for k, v in SETTINGS.items() if k in known}
+            estimator = cls(**{**settings, "code_size": OTHER_SIZES.get(name, 8)})
+        yield name, estimator.fit(X)
+
+
+def weights(estimator):
+    """Bytes of the weights of all nets that an estimator holds."""
+    if hasattr(estimator, "net_"):
+        tensors = {t.data_ptr(): t.nbytes for t in estimator.net_.module_.state_dict().values()}
+        inner = [*getattr(estimator, "layers_", ())]
+        return sum(tensors.values()) + sum(map(weights, inner))
+    inner = [*getattr(estimator, "estimators_", ())]
+    inner += [estimator.autoencoder_] if hasattr(estimator, "autoencoder_") else []
+    return sum(map(weights, inner))
+
+
+def main():
+    print(f"| {'estimator':34} | weights | file | file / weights | pickle |")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, estimator in fitted():
+            content = pickle.dumps(estimator)
+            size, file = weights(estimator), io.BytesIO()
+            if hasattr(estimator, "save"):
+                estimator.save(file)
+            n = len(file.getvalue())
+            figures = (
+                f"{size / 1e3:7.0f} | {n / 1e3:7.0f} | {n / size:5.2f} | {len(content) / 1e3:7.0f}"
+            )
+            print(f"| {name:34} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

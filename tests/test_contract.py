@@ -553,7 +553,10 @@ class Interrupt(Callback):
 def test_an_interrupt_keeps_what_was_trained(cls, refit, X):
     # Without a refit the callbacks watch the choice of the number of epochs.
     settings = {"max_epochs": 20, "early_stopping": not refit, "refit": refit}
-    estimator = quick(cls, callbacks=[Interrupt(2)], **settings).fit(X)
+    estimator = quick(cls, callbacks=[Interrupt(2)], keep_interrupted=True, **settings)
+    with pytest.warns(UserWarning, match="Ctrl-C"):
+        estimator.fit(X)
+    assert estimator.interrupted_
     assert len(estimator.net_.history) == 2
     assert len(estimator.loss_curve_) == estimator.n_iter_
     if refit:

@@ -86,6 +86,7 @@ class BaseAutoencoder(
     warm_start: bool = False
     contamination: Any = "auto"
     callbacks: Any = None
+    keep_interrupted: bool = False
     device: Any = "auto"
     verbose: int = 0
     random_state: Any = None
@@ -123,6 +124,7 @@ class BaseAutoencoder(
         "warm_start": ["boolean"],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "callbacks": [list, tuple, None],
+        "keep_interrupted": ["boolean"],
         "device": [str, torch.device],
         "verbose": ["verbose"],
         "random_state": ["random_state"],

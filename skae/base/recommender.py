@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from ..engine.batches import Batch, SparseRows
+from ..nn.randomness import rand
 
 # Of the entries of held-out users: by these they are judged, the others are shown.
 HIDDEN_SHARE = 0.2
+ON_CPU = torch.empty(0)
 
 
 class RecommenderMixin:
@@ -72,7 +74,7 @@ class RecommenderMixin:
     def _hold_out(self, rows):
         """Held-out users are shown some of their entries, and judged by the others."""
         if isinstance(rows.x, SparseRows):
-            hidden = torch.rand(rows.x.matrix.nnz).numpy() < HIDDEN_SHARE
+            hidden = rand((rows.x.matrix.nnz,), ON_CPU).numpy() < HIDDEN_SHARE
             shown, rest = (rows.x.where(chosen) for chosen in (~hidden, hidden))
             return Batch(shown, rest, None, rows.condition)
         unknown = np.isnan(self._absent)
@@ -82,7 +84,7 @@ class RecommenderMixin:
         if unknown:
             hidden = torch.ones_like(hidden) if rows.observed is None else rows.observed.clone()
         # As many numbers are drawn as for sparse rows, and in the same order.
-        hidden[hidden.clone()] = torch.rand(int(hidden.sum())).to(rows.x.device) < HIDDEN_SHARE
+        hidden[hidden.clone()] = rand((int(hidden.sum()),), ON_CPU).to(rows.x.device) < HIDDEN_SHARE
         if unknown:
             return Batch(rows.x.masked_fill(hidden, 0.0), rows.x, hidden, rows.condition)
         shown = torch.where(hidden, nothing, rows.x)

@@ -10,7 +10,8 @@ from .._errors import warn
 from .._version import __version__
 from ..engine.devices import available
 from ..engine.net import AutoencoderNet
-from ..engine.seeds import local_seed
+from ..engine.seeds import Redirected
+from ..nn.randomness import Draws, drawing
 from ..storage import archive
 from ..storage.codec import Writer
 
@@ -128,7 +129,7 @@ class NetSavingMixin(SavingMixin):
         if net is None:
             return
         maker = self._as_made()
-        with local_seed(0, torch.device("cpu")):  # the weights it starts at are of no use
+        with drawing(Draws(0)), Redirected():  # the weights it starts at are of no use
             module, criterion = maker._make_module(), maker._make_objective()
         load_weights(module, net["weights"])
         load_weights(criterion, net["criterion"])

@@ -13,7 +13,8 @@ from ..engine.batches import as_users_have_it
 from ..engine.devices import step_threads
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
-from ..engine.seeds import local_seed, seed_all
+from ..engine.seeds import Redirected
+from ..nn.randomness import Draws, drawing
 from .scores import ENOUGH_ROWS
 
 OPTIMIZERS = {
@@ -58,22 +59,25 @@ class TrainingMixin:
         context.call_on_fit_task_begin(estimator=self, **data)
         max_epochs = n_epochs = self._max_epochs(rows)
         tried = run = held_out_scores = None
-        with local_seed(self._seed, rows.x.device):
-            if choosing:
+        if choosing:
+            with drawing(Draws(self._seed)):
                 tried, nets, held_out_scores = self._choose_epochs(
                     given, rows, max_epochs, net, data, context
                 )
-                n_epochs = tried.best_epoch
-            if choosing and (tried.interrupted or not refitting):
-                net = nets[0]
-            else:
-                seed_all(self._seed, rows.x.device)
+            n_epochs = tried.best_epoch
+        if choosing and (tried.interrupted or not refitting):
+            net = nets[0]
+        else:
+            with drawing(Draws(self._seed)):
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
-                n_epochs = len(run.losses)
+            n_epochs = len(run.losses)
+        self.interrupted_ = (run or tried).interrupted
+        if self.interrupted_:
+            self._warn_interrupted()
         self._keep(given, net, n_epochs, held_out_scores)
-        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history[:n_epochs]]
+        self.loss_curve_ = losses_of(net)[:n_epochs]
         self.validation_loss_curve_ = tried.losses if choosing else None
         if choosing:
             self.best_loss_ = tried.losses[tried.best_epoch]
@@ -87,17 +91,20 @@ class TrainingMixin:
     def _partial_fit(self, given, net=None):
         """One pass over X, at a constant learning rate."""
         rows = self._as_rows(given)
-        with local_seed(self._seed, rows.x.device):
+        with drawing(Draws(self._seed)):
             if net is None or not net.trains:
                 epochs = [] if net is None else net.history
                 net = self._make_net(rows, n_epochs=1, net=net, callbacks=self.callbacks)
                 net.history.extend(epochs)
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
-            train([net], [rows], max_epochs=1)
+            run = train([net], [rows], max_epochs=1, keep_interrupted=self.keep_interrupted)
+        self.interrupted_ = run.interrupted
+        if self.interrupted_:
+            self._warn_interrupted()
         self._keep(given, net, len(net.history))
-        self.loss_curve_ = [epoch["train_loss"] for epoch in net.history]
+        self.loss_curve_ = losses_of(net)
         self.validation_loss_curve_ = None
-        self.best_loss_ = min(self.loss_curve_)
+        self.best_loss_ = min(self.loss_curve_, default=None)
         return self
 
     def _choose_epochs(self, given, rows, max_epochs, net, data, context):
@@ -148,6 +155,7 @@ class TrainingMixin:
             watch=watch if hasattr(self, "_skl_callbacks") else None,
             verbose=self.verbose,
             name=name,
+            keep_interrupted=self.keep_interrupted,
         )
         context.call_on_fit_task_end(estimator=self, **data)
         return run
@@ -155,8 +163,9 @@ class TrainingMixin:
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
         """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
         if net is None:
-            module = self._make_module()
-            module = self._start(module, self._filled(module, rows))
+            with Redirected():  # layers are initialized by functions that take no generator
+                module = self._make_module()
+                module = self._start(module, self._filled(module, rows))
         else:
             module = copy.deepcopy(net.module_)
         n_batches = n_batches or self._n_batches(rows)
@@ -228,6 +237,13 @@ class TrainingMixin:
         width = max(math.prod(rows.x.shape[1:]), WIDE) / WIDE
         return LR * math.sqrt(batch / width)
 
+    def _warn_interrupted(self):
+        warn(
+            f"Ctrl-C ended the training of {type(self).__name__}; what was learned until then is "
+            "kept, as keep_interrupted=True asks for, and interrupted_ is True.",
+            UserWarning,
+        )
+
     def _warn_cut_short(self):
         warn(
             f"max_epochs={self.max_epochs} ended the training of {type(self).__name__} before the "
@@ -235,3 +251,8 @@ class TrainingMixin:
             "max_epochs, or leave it at 'auto'.",
             ConvergenceWarning,
         )
+
+
+def losses_of(net):
+    """The training loss by epoch, of those that came to their end."""
+    return [epoch["train_loss"] for epoch in net.history if "train_loss" in epoch]

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from ..nn.randomness import generator
+
 # Rows are gathered for this many bytes of batches at once: one gather serves many steps, and
 # shuffling a large X does not double it.
 GATHER_BYTES = 2**26
@@ -187,7 +189,7 @@ class Batches:
     """Cuts ``rows`` into ``n_batches`` of nearly equal size, in random order if ``shuffle``.
 
     Equal sizes rather than a small last batch: no step follows the gradient of a single row.
-    The order is drawn from torch's global generator, which `fit` seeds and restores.
+    The order is drawn from the fit's generator of the CPU, whatever the device.
     """
 
     def __init__(self, rows, n_batches, shuffle):
@@ -198,10 +200,14 @@ class Batches:
     def __len__(self):
         return self.n_batches
 
+    def _order(self):
+        made_by = generator(torch.device("cpu"))
+        return torch.randperm(len(self.rows), generator=made_by).to(self.rows.x.device)
+
     def __iter__(self):
         n_rows, n = len(self.rows), self.n_batches
         cuts = [i * n_rows // n for i in range(n + 1)]
-        order = torch.randperm(n_rows).to(self.rows.x.device) if self.shuffle else None
+        order = self._order() if self.shuffle else None
         if isinstance(self.rows.x, SparseRows):
             order = torch.arange(n_rows) if order is None else order
             yield from (self.rows.take(order[start:stop]).dense() for start, stop in pairwise(cuts))

@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, train_test_split
 from tqdm.auto import tqdm
 
 from .devices import step_threads
-from .net import AutoencoderNet
+from .net import AutoencoderNet, Stopped
 
 FEWEST_ROWS_TO_HOLD_OUT = 10
 
@@ -25,13 +25,24 @@ class Run:
 
 
 def train(
-    nets, rows, held=None, *, max_epochs, patience=math.inf, tol=0.0, watch=None, verbose=0, name=""
+    nets,
+    rows,
+    held=None,
+    *,
+    max_epochs,
+    patience=math.inf,
+    tol=0.0,
+    watch=None,
+    verbose=0,
+    name="",
+    keep_interrupted=False,
 ):
     """Train the nets in step and find the epoch at which their mean loss is lowest.
 
     The loss is that on the held-out rows, epoch 0 counted, or without them that on the rows
     trained on. Training ends after ``max_epochs``, or when the loss has not fallen by the share
-    ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C. A best epoch
+    ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C: it is raised,
+    unless what was learned is to be kept. A best epoch
     that is not better than epoch 0 by the share ``tol``, and by the standard error of the
     difference, is epoch 0.
 
@@ -79,7 +90,11 @@ def train(
             "A callback asks for the held-out valid_loss, which training on all rows has not: set "
             "refit=False and early_stopping=True, or let the callback watch train_loss."
         ) from error
+    except Stopped:
+        run.cut_short = False
     except KeyboardInterrupt:
+        if not keep_interrupted:
+            raise
         run.interrupted, run.cut_short = True, False
     finally:
         bar.close()

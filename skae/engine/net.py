@@ -6,9 +6,10 @@ import math
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 
 from .batches import Batch, Batches, SparseRows, as_tensor, dense
+from .seeds import redirecting
 
 # Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
 # in the caches.
@@ -30,6 +31,10 @@ def one_cycle(progress, warmup=0.1):
 
 
 LR_SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
+
+
+class Stopped(Exception):
+    """A callback ended the training, and meant it."""
 
 
 class AutoencoderNet(NeuralNet):
@@ -80,9 +85,21 @@ class AutoencoderNet(NeuralNet):
 
     # -- training -----------------------------------------------------------------------------
 
+    def notify(self, method_name, **kwargs):
+        """Tell skorch's `EarlyStopping`, which stops by `KeyboardInterrupt`, from Ctrl-C."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt:
+            stoppers = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
+            if not any(getattr(cb, "misses_", None) == cb.patience for cb in stoppers):
+                raise
+            raise Stopped from None
+
     def initialize(self):
         super().initialize()
         self.step_ = 0
+        self._redirecting = redirecting(self.module_, self.criterion_)
+        self._redirecting_optimizer = redirecting(self.optimizer_)
         self._lrs = [group["lr"] for group in self.optimizer_.param_groups]
         self._batch_callbacks = any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
@@ -134,18 +151,20 @@ class AutoencoderNet(NeuralNet):
         for group in self.optimizer_.param_groups:
             for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
                 parameter.grad = None
-        output = self.module_(*batch.inputs)
-        loss = self.criterion_(output, batch, self.module_)
+        with self._redirecting():
+            output = self.module_(*batch.inputs)
+            loss = self.criterion_(output, batch, self.module_)
         loss.backward()
         if self._batch_callbacks:
             parameters = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.optimizer_.step()
+        with self._redirecting_optimizer():
+            self.optimizer_.step()
         self.step_ += 1
         return {"loss": loss.detach(), "y_pred": output}
 
     def validation_step(self, batch, **fit_params):
-        with torch.no_grad():
+        with torch.no_grad(), self._redirecting():
             output = self.module_(*batch.inputs)
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
 

@@ -1,11 +1,17 @@
-"""Seeds, and the generators that they are given to."""
+"""Seeds, and how torch's own functions come to draw from the generators of a fit."""
 
-from contextlib import contextmanager
-from numbers import Integral
+from contextlib import nullcontext
+from functools import lru_cache
+from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..nn.randomness import DRAWS, generator
 
 
 def draw_seed(random_state):
@@ -15,29 +21,120 @@ def draw_seed(random_state):
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
-def generators(device):
-    """The global generators that training on a device draws from: the CPU's, and its own."""
-    if device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        return [torch.default_generator, torch.cuda.default_generators[index]]
-    if device.type == "mps":
-        return [torch.default_generator, torch.mps._get_default_mps_generator()]
-    return [torch.default_generator]
+class Redirected(TorchDispatchMode):
+    """Within, whatever draws in torch draws from the generators of the fit, in this thread.
+
+    Initialization, distributions, dropout, users' modules: they call functions of torch that take
+    a generator, and give none. It takes some microseconds for each operation, so that our own
+    layers, which hand the generator on, are run without.
+    """
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in func.tags or DRAWS.get() is None:
+            return func(*args, **kwargs)
+        names = [argument.name for argument in func._schema.arguments]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        device = device_of(given)
+        if device.type == "meta" or given.get("generator") is not None:
+            return func(*args, **kwargs)
+        if func in LIKE:
+            like, fill = LIKE[func](given)
+            return fill(like, generator(device))
+        if func is torch.ops.aten.native_dropout.default:
+            x, p = given["input"], given["p"]
+            kept = torch.empty_like(x).bernoulli_(1 - p, generator=generator(device))
+            return x * kept / (1 - p), kept.bool()
+        seeded = with_generator(func)
+        if seeded is None:  # a library's own kernel, such as cuDNN's recurrent dropout
+            return func(*args, **kwargs)
+        return call(seeded, {**given, "generator": generator(device)})
 
 
-def seed_all(seed, device):
-    """Seed them. `torch.manual_seed` would seed, and not give back, those of other devices too."""
-    for generator in generators(device):
-        generator.manual_seed(seed)
+def empty_like(given):
+    options = "dtype", "layout", "device", "pin_memory", "memory_format"
+    return torch.empty_like(
+        given["self"], **{name: given[name] for name in options if given.get(name) is not None}
+    )
 
 
-@contextmanager
-def local_seed(seed, device):
-    """Seed torch's generators for a while; afterwards they are as they were."""
-    states = [(generator, generator.get_state()) for generator in generators(device)]
-    seed_all(seed, device)
-    try:
-        yield
-    finally:
-        for generator, state in states:
-            generator.set_state(state)
+def integers(given):
+    """The tensor that `randint_like` fills, and how."""
+    low, high = given.get("low", 0), given["high"]
+    return empty_like(given), lambda x, by: x.random_(low, high, generator=by)
+
+
+# Functions that torch did not let take a generator for long.
+ATEN = torch.ops.aten
+LIKE = {
+    ATEN.rand_like.default: lambda given: (
+        empty_like(given),
+        lambda x, by: x.uniform_(generator=by),
+    ),
+    ATEN.randn_like.default: lambda given: (
+        empty_like(given),
+        lambda x, by: x.normal_(generator=by),
+    ),
+    ATEN.randint_like.default: integers,
+    ATEN.randint_like.low_dtype: integers,
+}
+
+
+def device_of(given):
+    """Where a function draws: the device it is asked for, or that of its tensors."""
+    if given.get("device") is not None:
+        return torch.device(given["device"])
+    tensors = (value for value in given.values() if isinstance(value, torch.Tensor))
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+@lru_cache
+def with_generator(func):
+    """The form of a function of torch that takes a generator, or None."""
+    names = {argument.name for argument in func._schema.arguments}
+    if "generator" in names:
+        return func
+    packet = func.overloadpacket
+    for name in packet.overloads():
+        form = getattr(packet, name)
+        if {argument.name for argument in form._schema.arguments} == names | {"generator"}:
+            return form
+    return None
+
+
+def call(func, given):
+    """Call a function of torch with arguments by name."""
+    args, kwargs = [], {}
+    for argument in func._schema.arguments:
+        if argument.kwarg_only:
+            if argument.name in given:
+                kwargs[argument.name] = given[argument.name]
+        else:
+            default = argument.default_value if argument.has_default_value() else None
+            args.append(given.get(argument.name, default))
+    return func(*args, **kwargs)
+
+
+RANDOM_LAYERS = _DropoutNd, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d
+
+
+def may_draw(part):
+    """Whether a module or an optimizer may draw from generators that it was not handed."""
+    home = type(part).__module__.split(".")[0]
+    if home == "skae":
+        return getattr(part, "runs_code_of_users", False)
+    if home != "torch":
+        return True
+    dropout = getattr(part, "dropout", 0)
+    hooks = getattr(part, "_forward_hooks", None) or getattr(part, "_forward_pre_hooks", None)
+    return (
+        isinstance(part, RANDOM_LAYERS) or isinstance(dropout, Real) and dropout > 0 or bool(hooks)
+    )
+
+
+def redirecting(*parts):
+    """`Redirected` if any of these may draw, else nothing: made for each use."""
+    modules = (
+        m for part in parts for m in (part.modules() if isinstance(part, nn.Module) else [part])
+    )
+    return Redirected if any(map(may_draw, modules)) else nullcontext

@@ -96,6 +96,10 @@ class Autoencoder(BaseAutoencoder):
         skorch callbacks, notified in the run that yields ``net_``; there is a held-out
         ``valid_loss`` for them to see if ``refit=False``. scikit-learn's are set by
         ``set_callbacks``.
+    keep_interrupted : bool, default=False
+        Whether Ctrl-C (or a callback that raises KeyboardInterrupt) ends training and what was
+        learned is kept, with a warning, and `interrupted_` set. Otherwise it is raised, and the
+        estimator is as it was before.
     device : str or torch.device, default="auto"
         Where to train and evaluate; "auto" is the accelerator if there is one.
     verbose : int, default=0

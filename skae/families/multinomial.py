@@ -9,7 +9,7 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
 from ..base.recommender import RecommenderMixin
-from ..nn.layers import UnitLength
+from ..nn.layers import Dropout, UnitLength
 from ..nn.likelihoods import SoftmaxLikelihood
 from ..rows.validation import entries_of
 from .variational import VariationalAutoencoder, VariationalObjective
@@ -159,7 +159,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     def _make_encoder(self, n_outputs):
         unit_length = UnitLength(as_units(self.center_, self.scale_))
         encoder = super()._make_encoder(n_outputs)
-        return nn.Sequential(unit_length, nn.Dropout(self.input_dropout), encoder)
+        return nn.Sequential(unit_length, Dropout(self.input_dropout), encoder)
 
     def _make_likelihood(self):
         return SoftmaxLikelihood(self.n_outputs_)

@@ -19,6 +19,7 @@ from ..engine.net import AutoencoderNet
 from ..engine.objectives import LOSSES, Extended, observed_mean
 from ..nn.autoencoder import BiasedEncoderDecoder
 from ..nn.fold_in import FoldIn
+from ..nn.layers import Dropout
 from ..rows.validation import Given, as_sparse_rows
 
 # The bias of a user or an item is the mean of its ratings and of so many that are as expected.
@@ -287,7 +288,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
 
     def _make_encoder(self, n_outputs):
         encoder = super()._make_encoder(n_outputs - self.biases)
-        return nn.Sequential(nn.Dropout(self.input_dropout), encoder, nn.Dropout(self.dropout))
+        return nn.Sequential(Dropout(self.input_dropout), encoder, Dropout(self.dropout))
 
     def _join(self, *parts):
         return BiasedEncoderDecoder(*parts) if self.biases else super()._join(*parts)

@@ -20,10 +20,11 @@ from ..base.generation import check_n_samples
 from ..engine.batches import Batch
 from ..engine.net import as_batch
 from ..engine.objectives import Extended
-from ..engine.seeds import draw_seed, local_seed
+from ..engine.seeds import Redirected, draw_seed
 from ..nn.autoencoder import find
 from ..nn.layers import Shortcut
 from ..nn.likelihoods import LIKELIHOODS
+from ..nn.randomness import Draws, drawing, randn
 from ..nn.variational import (
     VariationalEncoderDecoder,
     divergence,
@@ -112,7 +113,7 @@ class VariationalObjective(Extended):
         if module.training and module.progress < self.kl_warmup:
             beta *= module.progress / self.kl_warmup
         if self.divergence == "mmd":
-            prior = module.random(torch.randn, output.code.shape, output.code)
+            prior = module.random(randn, output.code.shape, output.code)
             return beta * discrepancy(output.code, prior)
         if self.free_bits:
             kl = divergence(output.posterior).mean(0).clamp(min=self.free_bits).sum()
@@ -519,7 +520,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             rows = self._decode(codes, condition)
         else:
             inputs = Given(codes, condition=condition).inputs
-            with local_seed(draw_seed(random_state), self.device_):
+            with drawing(Draws(draw_seed(random_state))), Redirected():
                 rows = self.net_.map_batches(lambda module, *z: module.draw(*z), *inputs)
         return self._restored(rows, codes)
 
@@ -559,7 +560,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 return importance_resampled(module, batch, N_SAMPLES_TO_FILL, n_draws)
             return importance_weighted_mean(module, batch, noise.to(batch.x))
 
-        with local_seed(seed, self.device_):
+        with drawing(Draws(seed)):
             rows = self.net_.map_batches(of_rows, *given.inputs)
         return rows.swapaxes(0, 1) if n_draws else rows
 

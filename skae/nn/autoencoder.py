@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .layers import Shortcut
+from .randomness import Draws, drawing
 
 EVALUATION_SEED = 0
 # Each has slope one where its argument is the usual value of X, so that a net that starts at
@@ -108,9 +109,9 @@ class EncoderDecoder(nn.Module):
     def random(self, draw, shape, like):
         """Random numbers; in evaluation the same ones each time."""
         if self.training:
-            return draw(shape, dtype=like.dtype, device=like.device)
-        generator = torch.Generator().manual_seed(EVALUATION_SEED)
-        return draw(shape, generator=generator).to(like)
+            return draw(shape, like)
+        with drawing(Draws(EVALUATION_SEED)):  # in float32 on the CPU, wherever it is wanted
+            return draw(shape, torch.empty(0)).to(like)
 
     def decode(self, code):
         """Rows in units of the target."""

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from .randomness import rand_like
+
 # What is added to the variances, in units of their mean: the largest for which hidden entries are
 # filled best.
 RIDGES = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -63,7 +65,7 @@ class GaussianFill(nn.Module):
         """
         n_rows = max(4 * x.shape[1], LEARNED_ELEMENTS // x.shape[1] ** 2)
         x = x[:: -(-len(x) // n_rows)].cpu().double()
-        hidden = (torch.rand(x.shape) < HIDDEN) & (x != 0)
+        hidden = (rand_like(x) < HIDDEN) & (x != 0)
         left, best = x.masked_fill(hidden, 0.0), None
         learner = GaussianFill(x.shape[1]).double()
         learner.covariance.copy_(torch.diag(x.square().mean(0) + RIDGES[0]))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .layers import ACTIVATIONS, Noise, Shortcut, TiedLinear
+from .randomness import generator as random_numbers
 
 # Layers that are the identity outside training.
 SILENT = nn.Identity, nn.Dropout, Noise
@@ -61,6 +62,7 @@ def directions(code, n_projections=None, generator=None):
     of all pairs, and so more noise; groups of one have none: they are the basis, and exact.
     """
     n, size = code.shape
+    generator = generator or random_numbers(code.device)
     of = {"dtype": code.dtype, "device": code.device}
     if n_projections is None or n_projections >= size:
         return torch.eye(size, **of)[:, None].expand(-1, n, -1)

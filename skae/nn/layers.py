@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .randomness import generator, rand_like, randint, randn
+
 ACTIVATIONS = {
     "identity": nn.Identity,
     "relu": nn.ReLU,
@@ -21,6 +23,16 @@ ACTIVATIONS = {
 
 
 SMALLEST_PROBABILITY = 1e-6
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`, of which the mask is drawn from the generator of the fit."""
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator(x.device))
+        return x * mask.div_(1 - self.p)
 
 
 class TiedLinear(nn.Module):
@@ -148,7 +160,7 @@ class Noise(nn.Module):
 
     def chosen(self, x):
         """The share ``level`` of the entries, at random."""
-        draw = torch.rand_like(x)
+        draw = rand_like(x)
         for group in self.groups:
             draw[..., group] = draw[..., group.start, None]
         return draw < self.level
@@ -158,7 +170,7 @@ class GaussianNoise(Noise):
     """``x + level * N(0, 1)``."""
 
     def corrupt(self, x):
-        return torch.addcmul(x, torch.randn_like(x), x.new_tensor(self.level))
+        return torch.addcmul(x, randn(x.shape, x), x.new_tensor(self.level))
 
 
 class MaskingNoise(Noise):
@@ -176,7 +188,7 @@ class SaltAndPepperNoise(Noise):
         self.register_buffer("high", x.amax(0))
 
     def corrupt(self, x):
-        draw = torch.rand_like(x)
+        draw = rand_like(x)
         noisy = torch.where(draw < self.level / 2, self.low, x)
         return torch.where(draw > 1 - self.level / 2, self.high, noisy)
 
@@ -186,12 +198,14 @@ class SwapNoise(Noise):
 
     def corrupt(self, x):
         flat = x.flatten(1)
-        others = torch.randint(len(x), flat.shape, device=x.device)
+        others = randint(len(x), flat.shape, x.device)
         return torch.where(self.chosen(x), flat.gather(0, others).view_as(x), x)
 
 
 class CustomNoise(Noise):
     """A user's corruption."""
+
+    runs_code_of_users = True
 
     def __init__(self, function):
         super().__init__(level=None)

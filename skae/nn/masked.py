@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .autoencoder import EVALUATION_SEED, EncoderDecoder
+from .randomness import rand
 
 MLP_RATIO = 4
 # Passes of a score at most: each pass hides other patches.
@@ -262,7 +263,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
         return self.patches.join(patches / (variance + SMALLEST_VARIANCE).sqrt())
 
     def forward(self, x, known=None):
-        order = self.random(torch.rand, (len(x), self.patches.n_patches), x)
+        order = self.random(rand, (len(x), self.patches.n_patches), x)
         if known is not None:  # missing ones last
             order = order + ~known.bool()
         return self.seeing(x, order.argsort(1)[:, : self.n_seen], known)

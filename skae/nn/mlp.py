@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from .layers import ACTIVATIONS, TiedLinear
+from .layers import ACTIVATIONS, Dropout, TiedLinear
 
 
 class MLP(nn.Sequential):
@@ -34,5 +34,5 @@ def _layers(linears, activation, dropout):
     for linear in linears[:-1]:
         layers += [linear, ACTIVATIONS[activation]()]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return [*layers, linears[-1]]

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from .autoencoder import EncoderDecoder
-from .layers import ACTIVATIONS
+from .layers import ACTIVATIONS, Dropout
 from .mlp import MLP
+from .randomness import rand_like
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -120,19 +121,52 @@ class RecurrentEncoder(nn.Module):
         return self.perceptron(torch.cat([state, beside], dim=1))
 
 
+class RecurrentStack(nn.Module):
+    """Recurrent layers with `Dropout` between them: torch's own draws from the process."""
+
+    def __init__(self, layers, dropout):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.between = Dropout(dropout)
+        self.num_layers, self.input_size = len(layers), layers[0].input_size
+        self.bidirectional = layers[0].bidirectional
+
+    def forward(self, steps, state=None):
+        """As `nn.GRU` and `nn.LSTM`: what the last layer gives, and the last state of each."""
+        states = []
+        for i, layer in enumerate(self.layers):
+            if i and isinstance(steps, PackedSequence):
+                steps = steps._replace(data=self.between(steps.data))
+            elif i:
+                steps = self.between(steps)
+            steps, last = layer(steps, self._of_layer(state, i))
+            states.append(last)
+        if isinstance(states[0], tuple):
+            return steps, tuple(map(torch.cat, zip(*states, strict=True)))
+        return steps, torch.cat(states)
+
+    def _of_layer(self, state, i):
+        if state is None:
+            return None
+        n_sides = 1 + self.bidirectional
+        own = slice(i * n_sides, (i + 1) * n_sides)
+        return tuple(s[own] for s in state) if isinstance(state, tuple) else state[own]
+
+
 class Unrolled(nn.Module):
     """A recurrent net that starts at a state made of the code, and sees the code at every step."""
 
     def __init__(self, n_inputs, n_shown, settings):
         super().__init__()
         self.rnn = recurrent(n_inputs + n_shown, settings)
+        self.has_cell = settings["cell"] == "lstm"
         self.start = nn.Linear(n_inputs, settings["n_layers"] * settings["hidden_size"])
 
     def state(self, code):
         """The first state."""
         state = self.start(code).unflatten(1, (self.rnn.num_layers, -1)).transpose(0, 1)
         state = state.contiguous()
-        return (state, torch.zeros_like(state)) if isinstance(self.rnn, nn.LSTM) else state
+        return (state, torch.zeros_like(state)) if self.has_cell else state
 
     def forward(self, code, n_steps, shown=None):
         """All states of the last layer; ``shown`` is what is known at each step."""
@@ -223,7 +257,7 @@ class RecurrentDecoder(nn.Module):
         shown = self.embed(steps)
         shown = torch.cat([torch.zeros_like(shown[:, :1]), shown[:, :-1]], dim=1)
         if self.teacher_forcing < 1:
-            chosen = torch.rand_like(shown[..., :1]) < self.teacher_forcing
+            chosen = rand_like(shown[..., :1]) < self.teacher_forcing
             shown = torch.where(chosen, shown, 0.0)
         return self.last(net(code, n_steps, shown))
 
@@ -283,15 +317,13 @@ def first_end(tokens, end):
 
 def recurrent(width, settings, bidirectional=False):
     """The cells of one net."""
-    n_layers = settings["n_layers"]
-    return CELLS[settings["cell"]](
-        width,
-        settings["hidden_size"],
-        n_layers,
-        batch_first=True,
-        bidirectional=bidirectional,
-        dropout=settings["dropout"] if n_layers > 1 else 0.0,
-    )
+    cell, n_layers = CELLS[settings["cell"]], settings["n_layers"]
+    sides = {"batch_first": True, "bidirectional": bidirectional}
+    if n_layers == 1 or not settings["dropout"]:
+        return cell(width, settings["hidden_size"], n_layers, **sides)
+    widths = [width] + [settings["hidden_size"] * (1 + bidirectional)] * (n_layers - 1)
+    layers = [cell(n, settings["hidden_size"], **sides) for n in widths]
+    return RecurrentStack(layers, settings["dropout"])
 
 
 def embedding(settings, size):

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Normal
 from torch.nn import functional as F
 
 from .autoencoder import EncoderDecoder
+from .randomness import rand, randn
 
 # A variance is at most so much smaller than the prior's: exp would underflow.
 LARGEST_LOG_ODDS = 20.0
@@ -53,11 +54,11 @@ class VariationalEncoderDecoder(EncoderDecoder):
     def forward(self, x, condition=None):
         binarized = None
         if self.binarize:
-            uniform = self.random(torch.rand, x.shape, x)
+            uniform = self.random(rand, x.shape, x)
             binarized = x = self.units((uniform < self.units.inverse(x)).to(x.dtype))
         posterior = self.posterior(x, condition)
         draws = () if self.n_draws == 1 else (self.n_draws,)
-        noise = self.random(torch.randn, (*draws, *posterior.mean.shape), x)
+        noise = self.random(randn, (*draws, *posterior.mean.shape), x)
         code = posterior.mean + posterior.stddev * noise
         distribution = self.distribution(code, condition)
         first = code[0] if draws else code
@@ -207,18 +208,18 @@ def importance_resampled(module, batch, n_samples, n_draws):
     Of ``n_samples`` codes of the posterior, ``n_draws`` are drawn by their importance (Rubin,
     1987), and a row from the likelihood of each. Every row has codes of its own.
     """
-    noise = torch.randn(N_TO_ADAPT, module.log_odds.numel(), device=batch.x.device).to(batch.x)
+    noise = randn((N_TO_ADAPT, module.log_odds.numel()), batch.x)
     posterior = adapted_posterior(module, batch, noise)
     shape = (n_draws, *posterior.mean.shape)
     best, chosen = posterior.mean.new_full(shape[:2], -math.inf), posterior.mean.new_zeros(shape)
     at_once = max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))
     for n in [at_once] * (n_samples // at_once) + [n_samples % at_once] * (n_samples % at_once > 0):
-        noise = posterior.mean.new_empty(n, *shape[1:]).normal_()
+        noise = randn((n, *shape[1:]), posterior.mean)
         code = posterior.mean + posterior.stddev * noise
         weights = log_likelihood(module, module.distribution(code, batch.condition), batch)
         weights = weights - log_ratio(posterior, noise)
         # The largest of the weights with Gumbel noise is a draw by their exponentials.
-        uniform = torch.rand((n_draws, *weights.shape), device=code.device, dtype=code.dtype)
+        uniform = rand((n_draws, *weights.shape), code)
         keys, index = (weights - torch.log(-torch.log(uniform))).max(1)
         codes = code[index, torch.arange(code.shape[1], device=code.device)]
         chosen = torch.where((keys > best)[:, :, None], codes, chosen)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .autoencoder import EncoderDecoder
+from .randomness import randint
 
 # A vector that is chosen less often than this share of the average moves to where there are codes.
 RARE = 0.03
@@ -72,7 +73,7 @@ class VectorQuantizer(nn.Module):
         rare = self.usage < RARE * len(pieces) / len(self.codebook)
         n_rare = int(rare.sum())
         if n_rare:
-            chosen = pieces[torch.randint(len(pieces), (n_rare,), device=pieces.device)]
+            chosen = pieces[randint(len(pieces), (n_rare,), pieces.device)]
             average = max(1.0, len(pieces) / len(self.codebook))
             self.codebook[rare], self.sums[rare], self.usage[rare] = (
                 chosen,

@@ -163,7 +163,10 @@ def test_an_interrupted_choice_keeps_the_best_net_so_far(refit, X):
         return 1.0
 
     settings = {**SMALL, "refit": refit, "lr": 1.0, "max_epochs": 20}
-    ae = Autoencoder(**settings, lr_schedule=impatient).fit(X)
+    ae = Autoencoder(**settings, lr_schedule=impatient, keep_interrupted=True)
+    with pytest.warns(UserWarning, match="Ctrl-C"):
+        ae.fit(X)
+    assert ae.interrupted_
     assert 1 < len(ae.validation_loss_curve_) < 20
     assert ae.n_iter_ == np.argmin(ae.validation_loss_curve_) == 0
     # PCA of the rows that were not held out

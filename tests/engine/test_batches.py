@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skae import _batches
+from skae.engine import batches as module
 from skae.engine.batches import Batch, Batches, as_tensor
 
 
@@ -72,7 +72,7 @@ def test_gathering_in_blocks_gives_the_same_batches(gather_bytes, shuffle, monke
             return list(batches)
 
     at_once = epoch()
-    monkeypatch.setattr(_batches, "GATHER_BYTES", gather_bytes)
+    monkeypatch.setattr(module, "GATHER_BYTES", gather_bytes)
     assert rows.x.nbytes > gather_bytes
     in_blocks = epoch()
     assert len(in_blocks) == len(at_once)

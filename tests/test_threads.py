@@ -1,0 +1,147 @@
+"""Fits in threads are fits in a row, to the bit, and leave the process as it was."""
+
+import random
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from discovery import AUTOENCODERS, ESTIMATORS, over, quick
+from helpers import LEARNS, SHORT, SMALL
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from torch import nn
+
+from skae import Autoencoder, DenoisingAutoencoder, SequenceAutoencoder, VariationalAutoencoder
+from skae.engine.devices import threads_of_this_thread
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SEEDS = range(4)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return load_iris().data[::2].copy()
+
+
+def numbers(estimator, X):
+    """What was learned, of nets and of what stands around them."""
+    answer = getattr(estimator, "transform", None) or estimator.score_samples
+    return np.asarray(answer(X), dtype=float)
+
+
+def global_states():
+    return (
+        torch.get_rng_state().clone(),
+        np.random.mtrand._rand.get_state()[1].copy(),
+        random.getstate(),
+    )
+
+
+def assert_same_in_threads(make, X, fit=lambda estimator, X: estimator.fit(X)):
+    def fitted(seed):
+        return numbers(fit(clone(make).set_params(random_state=seed), X), X)
+
+    in_a_row = [fitted(seed) for seed in SEEDS]
+    before = global_states()
+    with ThreadPoolExecutor(4) as threads:
+        in_threads = list(threads.map(fitted, SEEDS))
+    after = global_states()
+    for one, other in zip(in_a_row, in_threads, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(in_a_row[0], in_a_row[1])
+    assert torch.equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
+    assert before[2] == after[2]
+
+
+@over(ESTIMATORS)
+def test_in_threads_as_in_a_row(cls, X):
+    assert_same_in_threads(quick(cls, max_epochs=2), X)
+
+
+def test_the_choice_of_epochs_in_threads(X):
+    make = Autoencoder(**{**SMALL, **LEARNS}, max_epochs=5, refit=False)
+    assert_same_in_threads(make, X)
+
+
+class Rough(nn.Module):
+    """Draws by itself, from whatever torch draws from."""
+
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_inputs, 4), nn.Dropout(0.2), nn.RReLU(), nn.Linear(4, n_outputs)
+        )
+
+    def forward(self, x):
+        x = x + 0.1 * torch.randn_like(x) * torch.bernoulli(torch.full_like(x, 0.5))
+        return self.layers(x + 0.01 * torch.randint(3, x.shape))
+
+
+def users_noise(x):
+    return torch.where(torch.rand_like(x) < 0.1, torch.normal(x, 1.0), x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Autoencoder(**SHORT, dropout=0.3),
+        Autoencoder(**SHORT, encoder=Rough, decoder=Rough),
+        DenoisingAutoencoder(**SHORT, noise=users_noise),
+        *(
+            DenoisingAutoencoder(**SHORT, noise=noise)
+            for noise in ("gaussian", "masking", "salt_and_pepper", "swap")
+        ),
+        VariationalAutoencoder(**SHORT),
+    ],
+    ids=["dropout", "modules", "noise", "gaussian", "masking", "salt", "swap", "variational"],
+)
+def test_layers_that_draw_in_threads_as_in_a_row(make, X):
+    assert_same_in_threads(make, X)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_dropout_between_recurrent_layers_in_threads(cell):
+    X = np.random.default_rng(0).normal(size=(30, 5, 2))
+    settings = {"n_layers": 2, "dropout": 0.4, "bidirectional": True, "teacher_forcing": 0.5}
+    make = SequenceAutoencoder(**SMALL, cell=cell, hidden_size=4, max_epochs=2, **settings)
+    assert_same_in_threads(make, X)
+
+
+@over([cls for cls in AUTOENCODERS if hasattr(cls, "partial_fit")])
+def test_partial_fit_in_threads_as_in_a_row(cls, X):
+    assert_same_in_threads(quick(cls), X, lambda estimator, X: estimator.partial_fit(X))
+
+
+def test_the_process_wide_generator_is_never_touched(X, monkeypatch):
+    """Not even seeded and restored: whoever reads it in the meantime reads its own numbers."""
+    taken = []
+    for name in ("manual_seed", "seed", "set_rng_state"):
+        monkeypatch.setattr(torch, name, lambda *args, name=name: taken.append(name))
+    state, seen = torch.get_rng_state().clone(), []
+
+    def schedule(progress):
+        seen.append(torch.equal(torch.get_rng_state(), state))
+        return 1.0
+
+    Autoencoder(**SHORT, dropout=0.2, lr_schedule=schedule).fit(X)
+    assert seen
+    assert all(seen)
+    assert not taken
+
+
+def test_threads_are_counted_for_each_thread():
+    """`torch.set_num_threads` would be of them all."""
+    n_threads = torch.get_num_threads()
+    with ThreadPoolExecutor(1) as other, threads_of_this_thread(n_threads + 1):
+        assert torch.get_num_threads() == n_threads + 1
+        assert other.submit(torch.get_num_threads).result() == n_threads
+    assert torch.get_num_threads() == n_threads
+
+
+def test_no_warning_filter_is_changed(X):
+    before = list(warnings.filters)
+    Autoencoder(**SMALL, max_epochs=1).fit(X)
+    assert warnings.filters == before

@@ -33,6 +33,7 @@ from ..rows.validation import (
 )
 from .architecture import ArchitectureMixin
 from .generation import GenerativeMixin
+from .going_on import check_goes_on
 from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
 from .training import OPTIMIZERS, TrainingMixin
@@ -180,15 +181,12 @@ class BaseAutoencoder(
 
     def _fit_given(self, X, **given):
         continued = self.warm_start and hasattr(self, "net_")
+        if continued:
+            check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
         given = self._check_given(X, **given, reset=not continued)
         if not continued:
             self._learn_units(given)
-        elif isinstance(self.code_size, Integral) and self.code_size != self.code_size_:
-            raise ValueError(
-                f"warm_start=True goes on with codes of {self.code_size_} numbers, but code_size="
-                f"{self.code_size}: set warm_start=False to start anew."
-            )
         return self._fit(given, self.net_ if continued else None)
 
     @unchanged_on_failure
@@ -213,6 +211,8 @@ class BaseAutoencoder(
 
     def _partial_fit_given(self, X, **given):
         first = not hasattr(self, "net_")
+        if not first:
+            check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
         given = self._check_given(X, **given, reset=first)
         if first:

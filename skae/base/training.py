@@ -15,6 +15,7 @@ from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
+from .going_on import retrains
 from .scores import ENOUGH_ROWS
 
 OPTIMIZERS = {
@@ -29,6 +30,8 @@ FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 N_UPDATES = 500
 N_UPDATES_OF_FOLDS = 200
 FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has noisy gradients
+# Of calls of `partial_fit` without end.
+EPOCHS_TO_REMEMBER = 200
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
 SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
@@ -92,16 +95,17 @@ class TrainingMixin:
         """One pass over X, at a constant learning rate."""
         rows = self._as_rows(given)
         with drawing(Draws(self._seed)):
-            if net is None or not net.trains:
-                epochs = [] if net is None else net.history
+            n_iter, epochs = (0, []) if net is None else (self.n_iter_, net.history)
+            if net is None or not net.trains or retrains(self, self._made_with):
                 net = self._make_net(rows, n_epochs=1, net=net, callbacks=self.callbacks)
                 net.history.extend(epochs)
+            del net.history[:-EPOCHS_TO_REMEMBER]
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
             run = train([net], [rows], max_epochs=1, keep_interrupted=self.keep_interrupted)
         self.interrupted_ = run.interrupted
         if self.interrupted_:
             self._warn_interrupted()
-        self._keep(given, net, len(net.history))
+        self._keep(given, net, n_iter + 1)
         self.loss_curve_ = losses_of(net)
         self.validation_loss_curve_ = None
         self.best_loss_ = min(self.loss_curve_, default=None)

@@ -121,6 +121,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     contraction: Any = "auto"
     n_projections: Any = "auto"
 
+    _objective_parameters = ("contraction", "n_projections")
+
     _parameter_constraints = {
         "contraction": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_projections": [

@@ -167,6 +167,8 @@ class SparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
     shortcut: str | None = None
     hidden_layer_sizes: Any = ()
 
+    _objective_parameters = ("sparsity", "rho")
+
     _parameter_constraints = {
         "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
         "penalty": [StrOptions({"l1", "kl"})],

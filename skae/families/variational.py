@@ -262,6 +262,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     binarize: bool = False
     categorical_condition: bool = False
 
+    _objective_parameters = ("beta", "kl_warmup", "free_bits")
+
     _parameter_constraints = {
         "likelihood": [StrOptions(set(LIKELIHOODS))],
         "dispersion": [StrOptions({"shared", "feature", "predicted"})],

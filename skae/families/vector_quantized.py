@@ -111,6 +111,8 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
     decay: float = 0.95
     output: str = "vectors"
 
+    _objective_parameters = ("commitment",)
+
     _parameter_constraints = {
         "codebook_size": [Interval(Integral, 1, None, closed="left")],
         "embedding_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

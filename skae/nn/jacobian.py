@@ -26,6 +26,10 @@ def squared_jacobian_norm(encoder, x, n_projections=None, generator=None):
     It can be differentiated with respect to the encoder's parameters, and works where autograd is
     off, under `torch.no_grad` and `torch.inference_mode`.
     """
+    if torch.is_inference_mode_enabled():
+        # Before torch 2.12, functional transforms in it give zeros, and say nothing.
+        with torch.inference_mode(False), torch.no_grad():
+            return squared_jacobian_norm(encoder, x.clone(), n_projections, generator)
     with evaluating(encoder):
         match layers_of(encoder):
             case [nn.Linear() | TiedLinear() as linear, *rest] if all(map(is_elementwise, rest)):

@@ -29,3 +29,14 @@ def unchanged_on_failure(method):
             raise
 
     return guarded
+
+
+class NotFiniteError(ValueError):
+    """What a net answers would be infinite, or not a number."""
+
+
+def listed(names, most=5):
+    """Names in an error: the first few, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{names[:most]}{more}"

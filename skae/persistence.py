@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 
 from .around.imputer import AutoencoderImputer
 from .around.neighbors import LocalDistances
-from .around.outlier_detector import AutoencoderOutlierDetector, Reference
+from .around.outlier_detector import AutoencoderOutlierDetector
+from .around.scores import ErrorScores, NeighborScores
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows
 from .families.autoencoder import Autoencoder
@@ -30,6 +31,11 @@ from .families.variational import VariationalAutoencoder
 from .families.vector_quantized import VectorQuantizedAutoencoder
 from .nn.convolutional import Fold
 from .nn.recurrent import Steps
+from .rows.condition import Condition
+from .rows.images import Images
+from .rows.sequences import Sequences
+from .rows.table import Axes, Ratings, SparseTable, Table
+from .rows.tokens import Tokens
 from .storage import archive
 from .storage.codec import Reader
 
@@ -53,7 +59,9 @@ ESTIMATORS = (
     VectorQuantizedAutoencoder,
 )
 # What estimators consist of, beside arrays and values.
-PARTS = (Fold, LocalDistances, Reference, SparseRows, Steps)
+FORMATS = (Axes, Images, Ratings, Sequences, SparseTable, Table, Tokens)
+SCORES = (ErrorScores, LocalDistances, NeighborScores)
+PARTS = (*FORMATS, *SCORES, Condition, Fold, SparseRows, Steps)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes

@@ -20,7 +20,7 @@ from skae import (
 )
 from skae.base import training
 from skae.families import stacked
-from skae.rows.validation import check_rows
+from skae.rows.table import Table
 
 # The variants are small and train for one epoch, which is cut short and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=1 ended the training")
@@ -45,10 +45,10 @@ class SquashedAutoencoder(Autoencoder):
     and fitting it changes its parameters.
     """
 
-    _takes_sparse = False
+    _formats = (Table,)
 
     def _check_rows(self, X, reset=False):
-        return expit(check_rows(self, X, reset))
+        return expit(super()._check_rows(X, reset))
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,6 @@ from skorch.callbacks import Callback
 
 from skae import RatingAutoencoder
 from skae.engine.batches import Batch
-from skae.rows.shapes import ShapedRowsMixin
 
 # Training is cut short all over this module; what warns of it is held in test_autoencoder.py.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
@@ -280,7 +279,7 @@ def test_tags(cls):
     tags = get_tags(quick(cls))
     assert tags.estimator_type == "outlier_detector"
     assert tags.input_tags.allow_nan
-    assert tags.input_tags.sparse == (not issubclass(cls, ShapedRowsMixin))
+    assert tags.input_tags.sparse == any(kind.sparse for kind in cls._formats)
     assert not tags.target_tags.required
     assert tags.requires_fit
     assert set(tags.transformer_tags.preserves_dtype) == {"float32", "float64"}

@@ -23,7 +23,10 @@ from ..base.autoencoder import BaseAutoencoder
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
 from ..families.denoising import DenoisingAutoencoder
-from ..rows.validation import FLOATS
+from ..rows.format import Formatted
+from ..rows.given import FLOATS
+from ..rows.table import SparseTable
+from .mixed import find_categories, framed
 
 # By how far fills are off is learned of so many rows, of which this share of entries is hidden.
 ROWS_TO_HIDE = 2000
@@ -185,8 +188,12 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         rows = self._as_rows(numbers)
         self.autoencoder_ = self._make_autoencoder(rows.shape[1])
         rows = rows[~np.isnan(rows).all(axis=1)]
+        groups = (self._places.get(j) for j in self.categories_)
+        groups = tuple(group for group in groups if group is not None)
+        self._rows_format = SparseTable(groups=groups, expects_missing=True)
+        rows = self._rows_format.learn(rows)
         try:
-            self.autoencoder_.fit(rows)
+            self.autoencoder_.fit(Formatted(rows, self._rows_format))
         except Exception as error:
             error.add_note(
                 "This was the imputer's autoencoder, whose rows are the standardized columns of X."
@@ -391,10 +398,6 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         autoencoder = clone(autoencoder)
         if autoencoder.random_state is None:
             autoencoder.random_state = self._seed
-        autoencoder._will_fill = True
-        if autoencoder._takes_groups:
-            groups = (self._places.get(j) for j in self.categories_)
-            autoencoder._groups = tuple(group for group in groups if group is not None)
         return autoencoder
 
     def _learn_errors(self, rows):
@@ -407,11 +410,14 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         self._errors = [errors[hidden[:, i], i] for i in range(rows.shape[1])]
 
     def _rebuilt(self, rows):
-        return self.autoencoder_._impute(self.autoencoder_._inputs(rows))
+        return self.autoencoder_._impute(self._given(rows))
+
+    def _given(self, rows):
+        return self.autoencoder_._inputs(Formatted(rows, self._rows_format))
 
     def _drawn(self, rows, n_draws, rng):
         """Random rows given the observed entries: (n_draws, n, n_columns)."""
-        given, seed = self.autoencoder_._inputs(rows), int(rng.integers(2**31))
+        given, seed = self._given(rows), int(rng.integers(2**31))
         draws = self.autoencoder_._impute(given, n_draws, seed)
         if draws is not None:
             return draws
@@ -467,67 +473,3 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
             return framed(X, columns, indicators, self.get_feature_names_out())
         array = np.array(list(columns.values()), dtype=object).T
         return self._concatenate_indicator(array, indicators)
-
-
-def find_categories(categorical_features, X):
-    """Which columns are categories."""
-    n_columns = X.shape[1] if hasattr(X, "shape") and len(X.shape) == 2 else 0
-    found = np.zeros(n_columns, dtype=bool)
-    if categorical_features is None:
-        return found
-    if isinstance(categorical_features, str):
-        if hasattr(X, "columns"):
-            found[:] = [not is_number(X[name]) for name in X.columns]
-        return found
-    given = np.asarray(categorical_features)
-    if given.dtype.kind == "b" and given.shape == found.shape:
-        return given
-    if given.dtype.kind in "UOT" and hasattr(X, "columns"):
-        unknown = sorted(set(given.tolist()) - set(X.columns))
-        if unknown:
-            raise ValueError(f"categorical_features names {unknown}, which X does not have.")
-        return np.isin(np.array(X.columns, dtype=object), given)
-    if given.dtype.kind in "iu" and np.all((given >= 0) & (given < n_columns)):
-        found[given] = True
-        return found
-    if len(given) == 0:
-        return found
-    raise ValueError(
-        f"categorical_features must be a mask of {n_columns} bools, numbers of columns below "
-        f"{n_columns}, or names of the columns of a frame, got {categorical_features!r}."
-    )
-
-
-def is_number(column):
-    """Whether a column of a frame holds numbers, or what becomes numbers."""
-    if hasattr(column.dtype, "is_numeric"):  # polars
-        return column.dtype.is_numeric() or str(column.dtype) in ("Boolean", "Null")
-    from pandas.api.types import is_numeric_dtype
-
-    return is_numeric_dtype(column.dtype)
-
-
-def framed(X, columns, indicators, names):
-    """A frame like X, of other columns; those that are categories keep their kind."""
-    added = [] if indicators is None else list(indicators.T)
-    series = dict(zip(names, [*columns.values(), *added], strict=True))
-    dtypes = list(X.dtypes)
-    kinds = {
-        name: dtypes[j]
-        for name, (j, column) in zip(names, columns.items(), strict=False)
-        if column.dtype == object
-    }
-    if not hasattr(X, "index"):
-        import polars
-
-        return polars.DataFrame(
-            {n: polars.Series(s, dtype=kinds.get(n)) for n, s in series.items()}
-        )
-    from pandas import CategoricalDtype, DataFrame, unique
-
-    for name, kind in kinds.items():
-        if isinstance(kind, CategoricalDtype):
-            values = [value for value in unique(series[name]) if value is not None]
-            new = [value for value in values if value not in kind.categories and value == value]
-            kinds[name] = CategoricalDtype([*kind.categories, *new], kind.ordered)
-    return DataFrame(series, index=X.index).astype(kinds)

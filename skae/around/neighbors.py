@@ -70,7 +70,8 @@ class LocalDistances:
             distances.append(np.take_along_axis(far, order, axis=1))
         index, distances = np.concatenate(index), np.concatenate(distances)
         if own is None:
-            same = distances[:, 0] <= SAME * (1 + np.linalg.norm(rows, axis=1))
+            # Beside the typical distance: rows may be in any unit.
+            same = distances[:, 0] <= SAME * (self.floor / FLOOR + np.linalg.norm(rows, axis=1))
             own = np.where(same, index[:, 0], -1)
         others = np.argsort(index == own[:, None], axis=1, kind="stable")[:, : self.k]
         index = np.take_along_axis(index, others, axis=1)

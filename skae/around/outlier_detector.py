@@ -2,27 +2,30 @@
 
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..base.autoencoder import BaseAutoencoder, row_format_for
 from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
 from ..families.denoising import DenoisingAutoencoder
-from ..rows.shapes import flat, shape_of_rows
-from ..rows.validation import Given, check_rows
-from .neighbors import FLOOR, LocalDistances, mean_squares
+from ..rows.format import Formatted
+from ..rows.given import Given, check_finite
+from ..rows.table import Axes, SparseTable
+from ..rows.units import center_and_scale
+from .conformal import ConformalMixin
+from .scores import ErrorScores, NeighborScores, View
 
+# The methods, by name.
+SCORES = {"neighbors": NeighborScores, "error": ErrorScores, "masked": ErrorScores}
 # Rows held out for the threshold: a share, or more of few rows, for a tenth of a few is any number.
 HELD_OUT, HELD_OUT_OF_FEW, ENOUGH_HELD_OUT = 0.1, 0.25, 50
 FEWEST_ROWS_TO_HOLD_OUT = 40
@@ -32,7 +35,7 @@ N_HIDINGS = 4
 TRIM_ROUNDS = 3
 
 
-class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin, BaseEstimator):
     r"""Detects outliers by what an autoencoder learned of the rows, and by their neighbors.
 
     With :math:`d(x)` the mean distance of a row from its k nearest among the training rows, and
@@ -141,11 +144,9 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
     (2,)
     """
 
-    _takes_sparse, _absent = False, 0.0
-
     _parameter_constraints = {
         "autoencoder": [HasMethods(["fit", "transform"]), list, tuple, None],
-        "method": [StrOptions({"neighbors", "error", "masked"})],
+        "method": [StrOptions(set(SCORES))],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean", StrOptions({"auto"})],
@@ -194,7 +195,8 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         -------
         self : object
         """
-        rows = self._check(X, reset=True)
+        self._format = self._make_format(X)
+        rows = self._format.learn(X, self)
         n = len(rows)
         if n < 2:
             raise ValueError(
@@ -204,17 +206,15 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         vars(self).pop("calibration_scores_", None)
         rng = check_random_state(draw_seed(self.random_state))
         order = rng.permutation(n)
-        scales = self.standardize if self.standardize != "auto" else self._row_shape is None
-        self._scaler = StandardScaler(with_mean=scales, with_std=scales)
-        self._scaler.fit(rows.astype(np.float64))
-        rows = self._standardized(rows)
-        self._mean = np.nanmean(rows, axis=0)
+        self._learn_units(rows)
+        rows = self._in_units(rows)
         n_held = 0
         if self.contamination == "auto" and n >= FEWEST_ROWS_TO_HOLD_OUT:
             n_held = int(max(HELD_OUT * n, min(ENOUGH_HELD_OUT, HELD_OUT_OF_FEW * n)))
         self.estimators_ = self._fit_estimators(rows[np.sort(order[n_held:])], rng)
         reference = np.sort(order[-self.max_reference :])
-        self._learn_reference(rows[reference])
+        settings = (self.n_neighbors,) if self.method == "neighbors" else ()
+        self._scores = SCORES[self.method](self._view(rows[reference]), *settings)
         given = Given(rows)
         held_out = self._score_samples(given.take(order[:n_held])) if n_held else None
         self._learn_offset(given, held_out)
@@ -233,84 +233,9 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             Below 0, in X's precision. -1 is typical.
         """
-        rows = self._check(X)
-        return self._score_samples(Given(self._standardized(rows))).astype(rows.dtype)
-
-    def predict(self, X, *, alpha=None, correction=None):
-        """+1 for inliers, -1 for outliers.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            The rows.
-        alpha : float in (0, 1), default=None
-            The share of normal rows that may be called outliers: those with a `p_value` of at most
-            alpha are. If None, those below ``offset_``.
-        correction : {"benjamini-hochberg"} or None, default=None
-            With "benjamini-hochberg", alpha is the expected share of normal rows among those
-            called outliers: for many rows at once. The only case in which a row's label depends
-            on the others.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        if correction not in (None, "benjamini-hochberg"):
-            raise ValueError(
-                f"correction must be None or 'benjamini-hochberg', got {correction!r}."
-            )
-        if alpha is None:
-            if correction is not None:
-                raise ValueError(f"correction={correction!r} needs alpha, such as alpha=0.1.")
-            return super().predict(X)
-        if not (isinstance(alpha, Real) and 0 < alpha < 1):
-            raise ValueError(f"alpha must lie in (0, 1), got {alpha!r}.")
-        p_values = self.p_value(X)
-        if correction is not None:
-            p_values = false_discovery_control(p_values)
-        return np.where(p_values <= alpha, -1, 1)
-
-    def calibrate(self, X):
-        """Score normal rows that `fit` has not seen, for `p_value`.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            Normal rows. With n of them no p-value is below 1 / (n + 1).
-
-        Returns
-        -------
-        self : object
-        """
-        self.calibration_scores_ = np.sort(self.score_samples(X))
-        return self
-
-    def p_value(self, X):
-        r"""The share of normal rows that are as unusual as each row (split conformal).
-
-        .. math:: p(x) = \frac{1 + |\{i : s(x_i) \le s(x)\}|}{n + 1}
-
-        over the n scores of `calibrate`. If a normal row is exchangeable with those,
-        :math:`P(p \le \alpha) \le \alpha` for every alpha, whatever the distribution.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            The rows.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples,)
-            In (0, 1].
-        """
-        scores = self.score_samples(X)
-        if not hasattr(self, "calibration_scores_"):
-            raise NotFittedError(
-                f"{type(self).__name__} has not seen the scores of normal rows: call "
-                "calibrate(X_normal) with rows that fit has not seen."
-            )
-        as_unusual = np.searchsorted(self.calibration_scores_, scores, side="right")
-        return (1 + as_unusual) / (1 + len(self.calibration_scores_))
+        check_is_fitted(self)
+        rows = self._format.rows(X, self)
+        return self._score_samples(Given(self._in_units(rows))).astype(rows.dtype)
 
     def explain(self, X):
         """What makes rows unusual, entry by entry.
@@ -331,25 +256,33 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         """
         import pandas as pd
 
-        rows = self._standardized(self._check(X))
-        shares, expected, nearest = self._shares(rows)
-        frame = {
-            "value": self._scaler.inverse_transform(rows),
-            "expected": self._scaler.inverse_transform(expected),
+        rows = self._standardized(X)
+        view = self._view(rows)
+        judged, format = self._scores.judge(view), self._format
+        residuals = np.where(format.indicators, np.nan, (rows - view.expected) * self._scale)
+        columns = {
+            "value": self._entries(rows),
+            "expected": self._entries(view.expected),
+            "residual": format.by_column(residuals),
         }
-        frame["residual"] = frame["value"] - frame["expected"]
-        if nearest is not None:
-            frame["nearest"] = self._scaler.inverse_transform(nearest)
-        frame["share"] = shares
+        if judged.nearest is not None:
+            columns["nearest"] = self._entries(judged.nearest)
+        columns["share"] = format.by_column(judged.shares)
         samples = X.index if hasattr(X, "index") and hasattr(X, "columns") else range(len(rows))
-        shape = self._row_shape or (rows.shape[1],)
-        axes = [range(n) for n in shape]
+        axes = [range(n) for n in format.shape or (format.n_features,)]
         names = [f"axis_{i}" for i in range(1, len(axes) + 1)]
-        if self._row_shape is None:
+        if format.shape is None:
             axes = [getattr(self, "feature_names_in_", axes[0])]
             names = ["feature"]
         index = pd.MultiIndex.from_product([samples, *axes], names=["sample", *names])
-        return pd.DataFrame({name: array.ravel() for name, array in frame.items()}, index=index)
+        return pd.DataFrame({name: array.ravel() for name, array in columns.items()}, index=index)
+
+    def _entries(self, rows):
+        """Standardized rows as users' entries: (n, n_features)."""
+        rows = self._center + rows * self._scale
+        if not self._format.groups:
+            return rows
+        return np.asarray(self._format.restore(rows), dtype=object)
 
     def top_features(self, X, k=3):
         """The k entries of each row with the largest shares of its score.
@@ -387,8 +320,10 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         shares : ndarray of the shape of X
             Those of a row add up to ``-score_samples``.
         """
-        rows = self._standardized(self._check(X))
-        return self._shares(rows)[0].reshape(np.shape(X))
+        rows = self._standardized(X)
+        shares = self._format.by_column(self._scores.judge(self._view(rows)).shares)
+        shape = getattr(X, "shape", None)
+        return shares.reshape(shape) if shape is not None else self._format.shaped(shares)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -397,35 +332,58 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
 
     # -- rows and autoencoders --------------------------------------------------------------------
 
-    def _check(self, X, reset=False):
-        """Flat rows."""
-        shape = shape_of_rows(X)
-        if reset:
-            self._row_shape = shape
-        elif shape is not None and shape != getattr(self, "_row_shape", shape):
-            raise ValueError(
-                f"X has rows of shape {shape}, but {type(self).__name__} was fitted to rows of "
-                f"shape {self._row_shape or (self.n_features_in_,)}."
-            )
-        return check_rows(self, flat(X), reset=reset)
-
-    def _standardized(self, rows):
-        """Rows in the units of all distances and errors, in float64."""
-        return self._scaler.transform(rows.astype(np.float64))
-
-    def _shaped(self, rows):
-        """Flat rows as the autoencoders take them."""
-        return rows if self._row_shape is None else rows.reshape(len(rows), *self._row_shape)
-
-    def _fit_estimators(self, rows, rng):
+    def _prototypes(self):
         given = self.autoencoder
         if given is None:
             masking = DenoisingAutoencoder(noise="masking", refit=False)
             small = Autoencoder(hidden_layer_sizes=(64,), refit=False)
             given = masking if self.method == "masked" else small
         given = given if isinstance(given, list | tuple) else [given]
-        fitted = []
+        if not given:
+            raise ValueError("autoencoder is an empty list: give one autoencoder or more, or None.")
         for prototype in given:
+            if not hasattr(prototype, "fit") or isinstance(prototype, type):
+                raise TypeError(f"autoencoder holds {prototype!r}, which is no estimator.")
+        return given
+
+    def _make_format(self, X):
+        """That of the autoencoder, but for tables: they are dense, and may have any axes."""
+        prototype = self._prototypes()[0]
+        if not isinstance(prototype, BaseAutoencoder):
+            return Axes()
+        format = row_format_for(prototype, X)
+        return Axes() if isinstance(format, SparseTable) else format
+
+    def _learn_units(self, rows):
+        """Center and scale of standardized rows; codes and residuals stand in one metric."""
+        format = self._format
+        if self.standardize is True:
+            channels = np.arange(format.n_numbers)
+            self._center, self._scale = center_and_scale(rows, channels)
+        elif self.standardize is False:
+            self._center, self._scale = center_and_scale(rows)
+        elif type(format) is Axes:  # a table, whose columns differ in their units
+            self._center, self._scale = center_and_scale(rows, np.arange(format.n_numbers))
+        else:
+            self._center, self._scale = format.units(rows)
+        self._mean = np.where(format.indicators, self._center, 0.0)
+        self._center = np.where(format.indicators, 0.0, self._center)
+
+    def _standardized(self, X):
+        """Flat rows in the units of all distances and errors, in float64."""
+        check_is_fitted(self)
+        return self._in_units(self._format.rows(X, self))
+
+    def _in_units(self, rows):
+        rows = (rows.astype(np.float64) - self._center) / self._scale
+        with np.errstate(over="ignore"):
+            squares = np.where(np.isnan(rows), 0, rows) ** 2
+        check_finite(squares, "The squared distances of X", rows, self._format.names)
+        return rows
+
+    def _fit_estimators(self, rows, rng):
+        fitted = []
+        for prototype in self._prototypes():
             for _ in range(self.n_estimators):
                 estimator = clone(prototype)
                 if "random_state" in estimator.get_params():
@@ -435,17 +393,24 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
 
     def _fit_trimmed(self, estimator, rows):
         """The estimator fitted without the share ``trim`` of the rows that it rebuilds worst."""
-        estimator.fit(self._shaped(rows))
+        estimator.fit(self._handed(estimator, rows))
         n_kept = max(1, len(rows) - int(self.trim * len(rows)))
         if n_kept < len(rows):
             for _ in range(TRIM_ROUNDS - 1):
                 errors = np.nansum((rows - self._rebuilt(estimator, rows)) ** 2, axis=1)
                 kept = np.sort(np.argsort(errors, kind="stable")[:n_kept])
-                estimator.fit(self._shaped(rows[kept]))
+                estimator.fit(self._handed(estimator, rows[kept]))
         return estimator
 
+    def _handed(self, estimator, rows):
+        """Rows as an estimator takes them."""
+        if isinstance(estimator, BaseAutoencoder):
+            return Formatted(rows, self._format)
+        return self._format.shaped(rows)
+
     def _rebuilt(self, estimator, rows):
-        return np.asarray(estimator.reconstruct(self._shaped(rows))).reshape(rows.shape)
+        rebuilt = estimator.reconstruct(self._handed(estimator, rows))
+        return np.asarray(rebuilt).reshape(rows.shape)
 
     def _rebuilt_where_hidden(self, estimator, rows):
         """Each entry as rebuilt while it was hidden with half of its row, mean over the times."""
@@ -460,7 +425,10 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
                     total[:, columns] += self._rebuilt(estimator, seen)[:, columns]
         return total / N_HIDINGS
 
-    # -- the score: minus the exponential of a mean of logarithms ---------------------------------
+    def _codes(self, estimator, rows):
+        codes = estimator.transform(self._handed(estimator, rows))
+        codes = codes.toarray() if sp.issparse(codes) else np.asarray(codes)
+        return codes.reshape(len(rows), -1)
 
     def _view(self, rows):
         """The rows as each estimator sees them, their missing entries filled."""
@@ -471,92 +439,11 @@ class AutoencoderOutlierDetector(SavingMixin, ScoreOutlierMixin, BaseEstimator):
         expected = np.mean(rebuilt, axis=0)
         missing = np.isnan(rows)
         residuals = [np.where(missing, 0, rows - rows_hat) for rows_hat in rebuilt]
-        return View(np.where(missing, expected, rows), rebuilt, residuals, ~missing, expected)
-
-    def _beside(self, rows, view):
-        """Codes beside the sizes of residuals, for each estimator."""
-        for estimator, residual in zip(self.estimators_, view.residuals, strict=True):
-            codes = estimator.transform(self._shaped(rows))
-            codes = codes.toarray() if sp.issparse(codes) else np.asarray(codes)
-            yield np.hstack([codes.reshape(len(rows), -1), np.abs(residual)])
-
-    def _learn_reference(self, rows):
-        """What scores are compared with."""
-        view = self._view(rows)
-        vars(self).pop("_reference", None)
-        if self.method == "neighbors":
-            self._reference = Reference(view.filled, view.rebuilt)
-            k = self.n_neighbors
-            self._among_rows = LocalDistances(view.filled, k)
-            own = np.arange(len(rows))
-            self._among_codes = [LocalDistances(z, k, own) for z in self._beside(rows, view)]
-        else:
-            errors = view.errors()
-            self._floor = FLOOR * errors.mean(axis=1, keepdims=True)
-            self._floor[self._floor == 0] = 1.0
-            self._typical = np.log(errors + self._floor).mean(axis=1, keepdims=True)
-
-    def _compared(self, rows, view):
-        """Scores; neighbors of the rows; codes beside residuals, and the neighbors of these.
-
-        Where neighbors do not count, there are none.
-        """
-        if self.method != "neighbors":
-            logs = np.log(view.errors() + self._floor) - self._typical
-            return -np.exp(logs.mean(axis=0)), None, []
-        near = self._among_rows.find(view.filled)
-        pairs = zip(self._among_codes, self._beside(rows, view), strict=True)
-        beside = [(z, local.find(z, near.own)) for local, z in pairs]
-        pairs = zip(self._among_codes, beside, strict=True)
-        among_codes = np.mean([local.log_ratio(around) for local, (_, around) in pairs], axis=0)
-        return -np.exp((self._among_rows.log_ratio(near) + among_codes) / 2), near, beside
+        codes = []
+        if SCORES[self.method].needs_codes:
+            codes = [self._codes(estimator, rows) for estimator in self.estimators_]
+        filled = np.where(missing, expected, rows)
+        return View(filled, codes, rebuilt, residuals, ~missing, expected)
 
     def _score_samples(self, given):
-        return self._compared(given.X, self._view(given.X))[0]
-
-    def _shares(self, rows):
-        """Shares of the score, rows as rebuilt, and the mean of the neighbors if they count."""
-        view = self._view(rows)
-        scores, near, beside = self._compared(rows, view)
-        if near is None:
-            shares = np.mean([normalized(r**2) for r in view.residuals], axis=0)
-            return -scores[:, None] * shares, view.expected, None
-        shares = normalized(mean_squares(view.filled, self._reference.filled, near)) / 2
-        n_columns = rows.shape[1]
-        for i, (z, around) in enumerate(beside):
-            squares = mean_squares(z, self._among_codes[i].rows, around)
-            # A code has no columns: its part goes to those in which what is rebuilt differs.
-            decoded = mean_squares(view.rebuilt[i], self._reference.rebuilt[i], around)
-            of_code = squares[:, :-n_columns].sum(axis=1, keepdims=True)
-            squares = squares[:, -n_columns:] + of_code * normalized(decoded)
-            shares += normalized(squares) / (2 * len(self.estimators_))
-        nearest = self._reference.filled[near.index].mean(axis=1)
-        return -scores[:, None] * shares, view.expected, nearest
-
-
-class Reference(NamedTuple):
-    """The training rows that others are compared with."""
-
-    filled: np.ndarray
-    rebuilt: list  # by each estimator
-
-
-class View(NamedTuple):
-    """Rows as estimators see them."""
-
-    filled: np.ndarray  # (n, columns)
-    rebuilt: list  # by each estimator
-    residuals: list  # 0 where an entry is missing
-    observed: np.ndarray
-    expected: np.ndarray  # the mean of ``rebuilt``
-
-    def errors(self):
-        """Mean squared residual over the observed entries: (estimators, n)."""
-        n_observed = np.maximum(1, self.observed.sum(axis=1))
-        return np.stack([(r**2).sum(axis=1) / n_observed for r in self.residuals])
-
-
-def normalized(shares):
-    """Shares that add up to 1, all equal where all are 0."""
-    total = shares.sum(axis=1, keepdims=True)
-    return np.where(total > 0, shares / np.where(total > 0, total, 1), 1 / shares.shape[1])
+        return self._scores.scores(self._view(given.X))

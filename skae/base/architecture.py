@@ -13,12 +13,13 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from ..engine.batches import Batch, SparseRows
+from ..engine.devices import resolve_device
 from ..engine.objectives import CategoricalObjective, Objective
 from ..nn.autoencoder import EncoderDecoder, Units, find
 from ..nn.filling import GaussianFill
 from ..nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Shortcut, TiedLinear
 from ..nn.mlp import MLP, TiedMLP
-from ..rows.validation import entries_of
+from ..rows.given import entries_of
 
 # The linear maps that training starts at are learned on so many entries of X at most.
 START_ENTRIES = 2**24
@@ -46,7 +47,7 @@ class LinearMaps(NamedTuple):
         )
 
 
-class ArchitectureMixin:
+class Architecture:
     """Makes the modules. It has the parameters of `BaseAutoencoder`.
 
     A family overrides some of the hooks ``_make_encoder``, ``_make_decoder``, ``_make_module`` and
@@ -54,30 +55,46 @@ class ArchitectureMixin:
     calls ``super()`` where it wraps rather than replaces, so that families cross by inheritance.
     """
 
+    _module_class = EncoderDecoder  # what `_join` makes
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
     _fill = False  # whether missing entries are filled before the encoder sees them
-    _will_fill = False  # whether rows with missing entries will come, though `fit` sees none
-    _groups = ()  # slices of the columns that indicate one category
-    _takes_groups = True  # whether the decoder may end in a softmax over each
+
+    @property
+    def _n_inputs(self):
+        """Numbers in a flat row of X."""
+        return self._format.n_numbers
+
+    @property
+    def _n_outputs(self):
+        """Numbers in a flat row of what is rebuilt."""
+        return self._target_format.n_numbers
 
     def _make_encoder(self, n_outputs):
         """Module from standardized rows to codes."""
-        n_inputs = self.n_features_in_ + self._n_conditions
+        n_inputs = self._n_inputs + self._n_conditions
         sizes = [n_inputs, *self._hidden_layer_sizes(), n_outputs]
         make = partial(self._encoder_path, sizes)
         path = self._make_path("encoder", make, sizes, self.code_size_)
         if self._shortcut() is not None:
             path = Shortcut(path, nn.Linear(n_inputs, self.code_size_))
         if self._fill:
-            path = nn.Sequential(GaussianFill(self.n_features_in_), path)
+            path = nn.Sequential(GaussianFill(self._n_inputs), path)
         activation = self._code_activation()
         return path if activation == "identity" else nn.Sequential(path, ACTIVATIONS[activation]())
 
     def _fills(self, X):
         """Whether `GaussianFill` stands before the encoder of these rows."""
+        if not self._format.fills:
+            if self.fill == "gaussian":
+                raise ValueError(
+                    f"fill='gaussian' is for the columns of a table: {type(self).__name__} takes "
+                    "a missing entry for the mean of its place, so set fill='auto'."
+                )
+            return False
         if self.fill != "auto":
             return self.fill == "gaussian"
-        return X.shape[1] <= WIDEST_FILL and bool(self._will_fill or np.isnan(entries_of(X)).any())
+        missing = self._format.expects_missing or np.isnan(entries_of(X)).any()
+        return bool(missing) and X.shape[1] <= WIDEST_FILL
 
     def _filled(self, module, rows):
         """The rows that the start is learned of: filled, if the module fills them."""
@@ -95,12 +112,12 @@ class ArchitectureMixin:
         n_inputs = self.code_size_ + self._n_conditions
         sizes = [n_inputs, *self._hidden_layer_sizes()[::-1], self._n_decoded()]
         make = partial(self._decoder_path, sizes, encoder)
-        path = self._make_path("decoder", make, sizes, self.n_outputs_)
+        path = self._make_path("decoder", make, sizes, self._n_outputs)
         if self._shortcut() is None:
             return path
         if self.tied_weights:
             return Shortcut(path, TiedLinear(find(encoder, Shortcut).shortcut))
-        return Shortcut(path, nn.Linear(n_inputs, self.n_outputs_))
+        return Shortcut(path, nn.Linear(n_inputs, self._n_outputs))
 
     def _encoder_path(self, sizes):
         """The nonlinear net of the encoder, with the numbers of its inputs, layers and outputs.
@@ -117,7 +134,7 @@ class ArchitectureMixin:
 
     def _n_decoded(self):
         """Numbers that the decoder gives: a row, and after it what else a family has it predict."""
-        return self.n_outputs_
+        return self._n_outputs
 
     def _make_path(self, which, make, sizes, n_linear):
         """The user's module, or ours; silent at the start where a shortcut stands beside it.
@@ -145,24 +162,26 @@ class ArchitectureMixin:
         output = self.output_activation
         if output == "auto":
             output = "sigmoid" if self.loss == "binary_cross_entropy" else "identity"
-        units = as_units(self.center_, self.scale_)
+        units = as_units(self.center_, self.scale_, self.device)
         target_units = None
         if self._paired:
-            target_units = as_units(self.target_center_, self.target_scale_)
+            target_units = as_units(self.target_center_, self.target_scale_, self.device)
         decoder = self._make_decoder(encoder)
-        if self._groups:
-            decoder = nn.Sequential(decoder, GroupSoftmax(units, self._groups))
+        if self._target_format.groups:
+            softmax = GroupSoftmax(target_units or units, self._target_format.groups)
+            decoder = nn.Sequential(decoder, softmax)
         return self._join(encoder, decoder, units, target_units, output)
 
     def _join(self, *parts):
         """The module of an encoder, a decoder, units, target units and an output activation."""
-        return EncoderDecoder(*parts)
+        return self._module_class(*parts)
 
     def _make_objective(self):
         """What training minimizes."""
         objective = Objective(self.loss)
-        if self._groups:
-            objective = CategoricalObjective(objective, self._groups, self.n_outputs_)
+        groups = self._target_format.groups
+        if groups:
+            objective = CategoricalObjective(objective, groups, self._n_outputs)
         return objective
 
     def _start(self, module, rows):
@@ -253,9 +272,11 @@ def start_rows(rows):
     return rows.map(lambda tensor: tensor[take]).dense()
 
 
-def as_units(center, scale):
-    """Center and scale as buffers in float32."""
-    return Units(*(torch.tensor(t, dtype=torch.float32) for t in (center, scale)))
+def as_units(center, scale, device="auto"):
+    """Center and scale as buffers, in the precision in which they were learned."""
+    # MPS has no float64
+    dtype = torch.float32 if resolve_device(device).type == "mps" else torch.float64
+    return Units(*(torch.tensor(t, dtype=dtype) for t in (center, scale)))
 
 
 def instantiate(name, given, n_inputs, n_outputs):

@@ -2,47 +2,41 @@
 
 import copy
 import math
-from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, dataclass_transform
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted
 
 from .._errors import unchanged_on_failure
-from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from .._sklearn import (
+    check_sample_weight,
+    container_adapter,
+    fit_context,
+)
 from ..engine.batches import Batch, SparseRows
 from ..engine.devices import resolve_device
-from ..engine.net import LR_SCHEDULES, score
-from ..engine.objectives import LOSSES
+from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
-from ..nn.autoencoder import OUTPUT_ACTIVATIONS
-from ..nn.layers import ACTIVATIONS
-from ..rows.validation import (
-    Given,
-    beside,
-    center_and_scale,
-    check_codes,
-    check_rows,
-    check_target,
-    check_unit_interval,
-    restore_container,
-)
-from .architecture import ArchitectureMixin
+from ..rows.format import Formatted
+from ..rows.given import Given, check_codes, check_finite, check_unit_interval, in_precision
+from ..rows.table import SparseTable
+from ..rows.units import off_center
+from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on
+from .parameters import Parameters
 from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
-from .training import OPTIMIZERS, TrainingMixin
+from .training import TrainingMixin
 
 
-@dataclass_transform(kw_only_default=True)
-@dataclass(eq=False, repr=False)
 class BaseAutoencoder(
-    ArchitectureMixin,
+    Parameters,
+    Architecture,
     TrainingMixin,
     ScoreOutlierMixin,
     GenerativeMixin,
@@ -54,105 +48,8 @@ class BaseAutoencoder(
 ):
     """What every family shares: parameters, see :class:`Autoencoder`, and methods.
 
-    A family overrides some of the hooks of `ArchitectureMixin`. Its annotated attributes become
-    keyword parameters, and its ``_parameter_constraints`` join those of its bases: a class that
-    inherits from two families has the parameters of both.
+    A family overrides some of the hooks of `Architecture`, and declares its own `Parameters`.
     """
-
-    code_size: Any = None
-    _: KW_ONLY
-    hidden_layer_sizes: Any = (256, 128)
-    activation: str = "silu"
-    code_activation: str = "identity"
-    output_activation: str = "auto"
-    tied_weights: bool = False
-    dropout: float = 0.0
-    shortcut: str | None = "pca"
-    fill: str = "auto"
-    encoder: Any = None
-    decoder: Any = None
-    loss: str = "squared_error"
-    optimizer: Any = "adamw"
-    optimizer_params: dict | None = None
-    lr: Any = "auto"
-    lr_schedule: Any = "one_cycle"
-    weight_decay: float = 0.1
-    batch_size: Any = "auto"
-    max_epochs: Any = "auto"
-    early_stopping: bool = True
-    validation_fraction: float = 0.1
-    n_iter_no_change: int = 20
-    tol: float = 5e-3
-    refit: bool = True
-    warm_start: bool = False
-    contamination: Any = "auto"
-    callbacks: Any = None
-    keep_interrupted: bool = False
-    device: Any = "auto"
-    verbose: int = 0
-    random_state: Any = None
-    code_density: Any = None
-
-    _parameter_constraints = {
-        "code_size": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-            None,
-        ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "code_activation": [StrOptions(set(ACTIVATIONS))],
-        "output_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
-        "tied_weights": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "shortcut": [StrOptions({"pca", "linear"}), None],
-        "fill": [StrOptions({"auto", "gaussian", "mean"})],
-        "encoder": [callable, None],
-        "decoder": [callable, None],
-        "loss": [StrOptions(set(LOSSES))],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "optimizer_params": [dict, None],
-        "lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(LR_SCHEDULES)), callable],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, 1, closed="left")],
-        "refit": ["boolean"],
-        "warm_start": ["boolean"],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "callbacks": [list, tuple, None],
-        "keep_interrupted": ["boolean"],
-        "device": [str, torch.device],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-        "code_density": [HasMethods(["fit", "sample"]), None],
-    }
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        bases = cls.__mro__[:0:-1]
-        # Where classes cross, defaults follow the order of attributes; a dataclass would take all
-        # of the first base's, be they its own or inherited.
-        fields = {}
-        for base in bases:
-            fields.update(getattr(base, "__dataclass_fields__", {}))
-        crossed = {
-            name: field.type
-            for name, field in fields.items()
-            if name != "code_size" and getattr(cls, name) is not field.default
-        }
-        cls.__annotations__ = {**crossed, **vars(cls).get("__annotations__", {})}
-        if "code_size" in cls.__annotations__:  # the one that may be given without its name
-            cls.code_size = field(default=cls.code_size, kw_only=False)
-        dataclass(cls, eq=False, repr=False, kw_only=True)
-        cls._own_constraints = vars(cls).get("_parameter_constraints", {})
-        cls._parameter_constraints = dict(BaseAutoencoder._parameter_constraints)
-        for base in (*bases, cls):
-            cls._parameter_constraints.update(vars(base).get("_own_constraints", {}))
 
     # -- the scikit-learn methods ---------------------------------------------------------------
 
@@ -185,6 +82,7 @@ class BaseAutoencoder(
             check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
         given = self._check_given(X, **given, reset=not continued)
+        self._check_support(given, training=True)
         if not continued:
             self._learn_units(given)
         return self._fit(given, self.net_ if continued else None)
@@ -215,6 +113,7 @@ class BaseAutoencoder(
             check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
         given = self._check_given(X, **given, reset=first)
+        self._check_support(given, training=True)
         if first:
             self._learn_units(given)
         return self._partial_fit(given, None if first else copy.deepcopy(self.net_))
@@ -281,7 +180,9 @@ class BaseAutoencoder(
             Minus the loss summed over the features, in units of X or of the target (squared, for
             the squared error).
         """
-        return self._score_samples(self._check_given(X, target))
+        given = self._check_given(X, target)
+        self._check_support(given, training=False)
+        return self._score_samples(given)
 
     def score(self, X, y=None, sample_weight=None, *, target=None):
         """Mean of `score_samples`; y is ignored.
@@ -303,17 +204,15 @@ class BaseAutoencoder(
         """
         return weighted_mean(self.score_samples(X, target=target), sample_weight)
 
-    def _inputs(self, X):
-        """What the encoder is given."""
-        return Given(self._check_rows(X))
-
     def _encode(self, given):
         """`transform` of rows that are known to be valid."""
-        return self.net_.map_batches(lambda module, *x: module.encode(*x), *given.inputs)
+        codes = self.net_.map_batches(lambda module, *x: module.encode(*x), *given.inputs)
+        return check_finite(codes, "The codes", given.X)
 
     def _reconstruct(self, given):
         """`reconstruct` of rows that are known to be valid."""
-        return self.net_.map_batches(lambda module, *x: module.reconstruct(*x), *given.inputs)
+        rows = self.net_.map_batches(lambda module, *x: module.reconstruct(*x), *given.inputs)
+        return check_finite(rows, "What is rebuilt", given.X, self._target_format.names)
 
     def _impute(self, given, n_draws=0, seed=0):
         """Valid rows with all entries, to fill the missing ones with.
@@ -328,17 +227,20 @@ class BaseAutoencoder(
         if condition is not None:
             condition = np.repeat(condition, n_copies, axis=0)
         inputs = Given(codes, condition=condition).inputs
-        return self.net_.map_batches(lambda module, *z: module.decode(*z), *inputs)
+        rows = self.net_.map_batches(lambda module, *z: module.decode(*z), *inputs)
+        return check_finite(rows, "What is rebuilt", codes, self._target_format.names)
 
     def _score_samples(self, given, net=None):
         """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""
         net = net or self.net_
-        return net.map_batches(partial(score, net.criterion_), *given)
+        errors = net.map_batches(partial(row_errors, net.criterion_), *given).astype(float)
+        unit = net.criterion_.unit(self.target_scale_) * self._n_outputs
+        return in_precision(check_finite(-unit * errors, "The scores", given.X), given.X.dtype)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = self._takes_sparse
+        tags.input_tags.sparse = any(kind.sparse for kind in self._formats)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -346,41 +248,92 @@ class BaseAutoencoder(
     def _n_features_out(self):
         return self.code_size_
 
-    # -- what comes in, and what is learned of it before a module is made -----------------------
+    # -- the door ---------------------------------------------------------------------------------
 
-    _takes_sparse = True
-    _absent = 0.0  # what an entry of a sparse X stands for that is not stored
+    _formats = (SparseTable,)  # the kinds of rows that a family takes; the first that fits is used
+    _own_target = None  # what a family does instead that takes no target
+
+    @property
+    def _paired(self):
+        """Whether rows of X become something else."""
+        return self._target_format is not self._format
 
     def _check_rows(self, X, reset=False):
-        """X as an array of floats."""
-        return check_rows(self, X, reset=reset)
+        """X as flat rows of floats."""
+        if not reset:
+            check_is_fitted(self)
+        if isinstance(X, Formatted):
+            if isinstance(X.format, self._formats):
+                if reset:
+                    self._format, self.n_features_in_ = X.format, X.format.n_features
+                return X.values
+            X = X.values
+        if not reset:
+            return self._format.rows(X, self)
+        self._format = row_format_for(self, X)
+        return self._format.learn(X, self)
 
     def _check_target(self, target, X, reset=False):
-        """The target as an array of floats, or None."""
-        return check_target(self, target, X, reset=reset)
+        """The target as flat rows of floats, in the precision of X; None if there is none."""
+        name = type(self).__name__
+        if target is not None and self._own_target is not None:
+            raise ValueError(f"{name} {self._own_target}, and takes no target: leave target= out.")
+        if reset:
+            self._target_format = self._format
+            if isinstance(target, Formatted):
+                self._target_format = target.format
+            elif target is not None:
+                self._target_format = row_format_for(self, target, name="target", of_X=self._format)
+        elif self._paired and target is None:
+            raise ValueError(
+                f"{name} was fitted with a target, so rows of X are judged by what they should "
+                "become: give target=. Under metadata routing, ask for it by "
+                "set_fit_request(target=True) and set_score_request(target=True)."
+            )
+        elif target is not None and not self._paired:
+            raise ValueError(
+                f"{name} was fitted without a target, to rebuild X: leave target= out, or fit anew "
+                "with a target."
+            )
+        if target is None:
+            return None
+        if isinstance(target, Formatted):
+            return target.values
+        format = self._target_format
+        rows = (format.learn if reset else format.rows)(target, self, X.dtype)
+        if len(rows) != len(X):
+            raise ValueError(f"target has {len(rows)} rows, but X has {len(X)}: give one for each.")
+        return rows
+
+    def _learn_format(self):
+        """What a family learns of the format of X; and whether it can take it."""
+
+    def _condition(self, rows, reset=False):
+        """What is known of rows beside them, which both halves of the net are told; or None."""
+
+    def _check_given(self, X, target=None, reset=False, **beside):
+        """The rows, their target and condition as arrays that the loss can take."""
+        X = self._check_rows(X, reset)
+        if reset:
+            self._learn_format()
+        target = self._check_target(target, X, reset)
+        return Given(X, target, self._condition(X, reset, **beside))
+
+    def _inputs(self, X, **beside):
+        """What the encoder is given."""
+        rows = self._check_rows(X)
+        return Given(rows, None, self._condition(rows, **beside))
+
+    def _check_support(self, given, training=True):
+        """Whether rows are what the loss asks for; new ones may lie a little outside."""
+        if self.loss == "binary_cross_entropy":
+            check_unit_interval(given, "loss", self.loss, "squared_error", training)
 
     def _restored(self, rows, X):
         """Flat rows as `inverse_transform` gives them, which was given X."""
-        rows = self._shaped(rows)
-        return rows if rows.ndim > 2 else restore_container(self, rows, X)
-
-    def _shaped(self, rows):
-        """Flat rows with the axes that those of `fit` had."""
-        return rows
-
-    def _check_given(self, X, target=None, reset=False):
-        """The rows and their target as arrays that the loss can take."""
-        if target is not None and self._own_target is not None:
-            raise ValueError(
-                f"{type(self).__name__} {self._own_target}, and takes no target: leave target= out."
-            )
-        X = self._check_rows(X, reset=reset)
-        given = Given(X, self._check_target(target, X, reset))
-        if self.loss == "binary_cross_entropy":
-            check_unit_interval(given, "loss", self.loss, "squared_error")
-        return given
-
-    _own_target = None  # what a family does instead that takes no target
+        if isinstance(X, Formatted):
+            return rows
+        return self._target_format.restore(rows, X, container_adapter("transform", self))
 
     # Parameters that a family has no use for, and why, or what to set instead.
     _unused = {}
@@ -399,7 +352,7 @@ class BaseAutoencoder(
             )
         if self.tied_weights and not (self.encoder is None and self.decoder is None):
             raise ValueError(
-                "tied_weights=True transposes the built-in encoder; it cannot be had with an "
+                "tied_weights=True transposes the built-in encoder; it cannot be combined with an "
                 "encoder= or decoder= of your own."
             )
         if self.loss == "binary_cross_entropy" and self.output_activation not in (
@@ -415,20 +368,19 @@ class BaseAutoencoder(
         """Centers, scales and code size: what must be known of X before a module is made."""
         self._check_parameters()
         X, target = given.X, given.target
-        self.center_, self.scale_ = center_and_scale(X)
+        self.center_, self.scale_ = self._format.units(X)
         self._fill = self._fills(X)
         if self._fill:  # which takes what is at the center for missing: no entry may be
-            self.center_ = beside(self.center_, self.scale_)
+            self.center_ = off_center(self.center_, self.scale_)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
-        self.n_outputs_ = X.shape[1]
         if target is not None:
-            self.target_center_, self.target_scale_ = center_and_scale(target, "target")
-            self.n_outputs_ = target.shape[1]
-            if self.tied_weights and self.n_outputs_ != X.shape[1]:
+            self.target_center_, self.target_scale_ = self._target_format.units(target)
+            if self.tied_weights and target.shape[1] != X.shape[1]:
                 raise ValueError(
                     f"tied_weights=True makes the decoder of the encoder for {X.shape[1]} columns, "
-                    f"but target has {self.n_outputs_}: set tied_weights=False."
+                    f"but target has {target.shape[1]}: set tied_weights=False."
                 )
+        self.n_outputs_ = self._target_format.n_features
         if self.code_size is None:
             self.code_size_ = self._default_code_size(X.shape[1])
         elif isinstance(self.code_size, Integral):
@@ -453,6 +405,14 @@ class BaseAutoencoder(
         return Batch.of(x, target, condition)
 
 
+def row_format_for(estimator, X, **settings):
+    """A row format for X, of the first kind of the estimator's that takes it."""
+    kinds = estimator._formats
+    parameters = {n: getattr(estimator, n) for n in {n for kind in kinds for n in kind.parameters}}
+    kind = next((kind for kind in kinds if kind.takes(X, **parameters)), kinds[-1])
+    return kind(**{name: parameters[name] for name in kind.parameters}, **settings)
+
+
 def weighted_mean(scores, sample_weight=None):
     """The score of rows from those of each."""
     if sample_weight is not None:
@@ -462,7 +422,7 @@ def weighted_mean(scores, sample_weight=None):
 
 def standardized(X, center, scale):
     """The array in units of its center and scale, as a tensor in float32."""
-    center, scale = center.astype(X.dtype), X.dtype.type(scale)
+    center, scale = center.astype(X.dtype), np.asarray(scale, dtype=X.dtype)
     if isinstance(X, SparseRows):
         return X.map(lambda x, columns: ((x - center[columns]) / scale).astype(np.float32))
     X = X - center

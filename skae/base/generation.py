@@ -87,7 +87,7 @@ class GenerativeMixin:
         steps = np.linspace(0, 1, n_steps, dtype=start.dtype)[:, None]
         codes = PATHS[path](start[:, None], end[:, None], steps)
         codes = codes.reshape(-1, codes.shape[-1])
-        rows = self._shaped(self._decode(codes, rows.condition, n_steps))
+        rows = self._target_format.shaped(self._decode(codes, rows.condition, n_steps))
         return rows if one_row else rows.reshape(len(start), n_steps, *rows.shape[1:])
 
     def attribute_direction(self, X, y, *, method="mean", **given):
@@ -157,7 +157,7 @@ class GenerativeMixin:
                 f"of shape {direction.shape}."
             )
         codes += codes.dtype.type(amount) * direction
-        edited = self._shaped(self._decode(codes, rows.condition))
+        edited = self._target_format.shaped(self._decode(codes, rows.condition))
         return edited[0] if one_row else edited
 
     def traverse(self, x, unit, values, **given):
@@ -182,7 +182,7 @@ class GenerativeMixin:
         if not (isinstance(unit, Integral) and -codes.shape[1] <= unit < codes.shape[1]):
             raise ValueError(f"unit must be one of the {codes.shape[1]} of the code, got {unit!r}.")
         codes[:, unit] = values
-        return self._shaped(self._decode(codes, rows.condition, len(values)))
+        return self._target_format.shaped(self._decode(codes, rows.condition, len(values)))
 
     @property
     def code_density_(self):
@@ -233,8 +233,9 @@ class GenerativeMixin:
 
     def _some_rows(self, X, given):
         """Rows, or one row, and what else is given; and whether it was one row."""
-        one_row = np.ndim(X) == 1 or np.shape(X) == getattr(self, "_row_shape", None)
-        return self._inputs(np.asarray(X)[None] if one_row else X, **given), one_row
+        check_is_fitted(self)
+        X, one_row = self._format.one_row(X)
+        return self._inputs(X, **given), one_row
 
 
 def check_n_samples(n_samples):

@@ -17,7 +17,7 @@ class RecommenderMixin:
     """`recommend` over any estimator that rebuilds rows.
 
     An entry is met if it is stored in a sparse X and stands for more than those that are not: if
-    it is known, where ``_absent`` is NaN, and else if it is not zero.
+    it is known, where its format has NaN for those, and else if it is not zero.
     """
 
     def recommend(self, X, n_items=10, *, exclude_seen=True):
@@ -64,12 +64,12 @@ class RecommenderMixin:
         return np.where(np.isinf(scores), -1, indices).astype(int), scores
 
     def _is_seen(self, x):
-        return ~x.isnan() if np.isnan(self._absent) else x > 0
+        return ~x.isnan() if np.isnan(self._format.absent) else x > 0
 
     def _preferences(self, module, x, *beside):
         """How much each user likes each item, in units of X: (n_users, n_features)."""
         known = self._is_seen(x).any(dim=1, keepdim=True)
-        return torch.where(known, module.reconstruct(x, *beside), module.units.center)
+        return torch.where(known, module.reconstruct(x, *beside), module.units.of(x)[0])
 
     def _hold_out(self, rows):
         """Held-out users are shown some of their entries, and judged by the others."""
@@ -77,7 +77,7 @@ class RecommenderMixin:
             hidden = rand((rows.x.matrix.nnz,), ON_CPU).numpy() < HIDDEN_SHARE
             shown, rest = (rows.x.where(chosen) for chosen in (~hidden, hidden))
             return Batch(shown, rest, None, rows.condition)
-        unknown = np.isnan(self._absent)
+        unknown = np.isnan(self._format.absent)
         # In standardized units; the margin is for rounding.
         nothing = torch.as_tensor(-self.center_ / self.scale_).to(rows.x)
         hidden = rows.x > nothing + 1e-4

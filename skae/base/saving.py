@@ -14,6 +14,7 @@ from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
 from ..storage import archive
 from ..storage.codec import Writer
+from ..storage.objects import is_own
 
 VERSION = "_skae_version"
 
@@ -58,7 +59,8 @@ class SavingMixin:
         """Write a file without code, which :func:`skae.load` reads.
 
         It holds the parameters, what was learned, and the weights, as JSON and arrays. Parameters
-        that are code of your own (a module, a callable, callbacks) are not in it.
+        that are code of your own (a module, a callable, callbacks) are not in it, nor are those
+        that ``set_callbacks`` has set.
 
         Parameters
         ----------
@@ -94,6 +96,7 @@ class SavingMixin:
         """The state as a file has it, which says its version itself."""
         state = self.__getstate__()
         del state[VERSION]
+        state.pop("_skl_callbacks", None)  # those of set_callbacks, which only watch a training
         return state
 
     def _take_state_from_file(self, state):
@@ -128,24 +131,24 @@ class NetSavingMixin(SavingMixin):
         super().__setstate__(state)
         if net is None:
             return
-        maker = self._as_made()
-        with drawing(Draws(0)), Redirected():  # the weights it starts at are of no use
-            module, criterion = maker._make_module(), maker._make_objective()
-        load_weights(module, net["weights"])
-        load_weights(criterion, net["criterion"])
         self.device_ = available(self.device_)
+        maker = self._as_made()
+        module, criterion = maker._remade(net["weights"]), maker._make_objective()
+        load_weights(criterion, net["criterion"])
         losses = getattr(self, "loss_curve_", [])
         self.net_ = AutoencoderNet.trained(module, criterion, self.device_, losses)
         self._remember_parameters(**self._made_with)
 
-    def _take_state_from_file(self, state):
-        if "net_" in state and not any(callable(state[half]) for half in ("encoder", "decoder")):
-            # A few bytes may ask for modules of any size: their shapes are compared before.
-            vars(self).update(state)
+    def _remade(self, weights):
+        """The module with these weights."""
+        if is_own(type(self)) and self.encoder is None and self.decoder is None:
+            # A file may ask for nets of any size, so shapes are compared before there are numbers.
             with torch.device("meta"):
-                check_weights(self._as_made()._make_module(), state["net_"]["weights"])
-            vars(self).clear()
-        super()._take_state_from_file(state)
+                check_weights(self._make_module(), weights)
+        with drawing(Draws(0)), Redirected():  # code of the user's may read what it starts at
+            module = self._make_module()
+        load_weights(module, weights)
+        return module
 
     def _remember_parameters(self, **other):
         """Note what the net was made with: the parameters as they are, but for others."""
@@ -155,7 +158,7 @@ class NetSavingMixin(SavingMixin):
         """The estimator with the parameters that its net was made with, to call the hooks of."""
         maker = type(self).__new__(type(self))
         vars(maker).update(vars(self))
-        vars(maker).update(self._made_with)
+        vars(maker).update(self._made_with, device=self.device_)
         return maker
 
 
@@ -171,7 +174,9 @@ def weights_of(module):
 
 
 def check_weights(module, arrays):
-    """Whether a module has parameters and buffers of these names and shapes.
+    """Whether a module has parameters and buffers of these names, shapes and kinds.
+
+    Not of these precisions, as some devices have no float64.
 
     Raises
     ------
@@ -179,16 +184,19 @@ def check_weights(module, arrays):
         If not, naming some.
     """
     expected = {
-        name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        name: (tuple(tensor.shape), "number" if tensor.is_floating_point() else str(tensor.dtype))
         for name, tensor in module.state_dict().items()
     }
-    found = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
+    found = {
+        name: (array.shape, "number" if array.dtype.kind == "f" else f"torch.{array.dtype.name}")
+        for name, array in arrays.items()
+    }
     wrong = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
     if wrong:
         name = wrong[0]
         raise ValueError(
             f"The weights are not those of the net that the parameters describe: {len(wrong)} "
-            f"differ, such as {name}, of (shape, dtype) {found.get(name)} instead of "
+            f"differ, such as {name}, of shape and kind {found.get(name)} instead of "
             f"{expected.get(name)}."
         )
 

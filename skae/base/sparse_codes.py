@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
+from ..rows.given import check_finite
+
 
 class SparseCodesMixin:
     """`transform` that can give scipy sparse codes, and the activity of the units of the code.
@@ -26,7 +28,8 @@ class SparseCodesMixin:
         if not self.sparse_output:
             return super().transform(X)
         X = self._check_rows(X)
-        return sp.vstack([sp.csr_matrix(codes) for codes in self._codes(X)], format="csr")
+        parts = [check_finite(codes, "The codes", X) for codes in self._codes(X)]
+        return sp.vstack([sp.csr_matrix(codes) for codes in parts], format="csr")
 
     def _codes(self, X):
         """Codes of valid rows, slice by slice."""

@@ -5,26 +5,18 @@ import inspect
 import math
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from .._errors import warn
+from .._errors import NotFiniteError, warn
 from ..engine.batches import as_users_have_it
 from ..engine.devices import step_threads
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
+from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
 from .going_on import retrains
 from .scores import ENOUGH_ROWS
-
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-}
-FUSED = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
 # "auto" settings, chosen on tables by their held-out error against PCA's.
 N_UPDATES = 500
@@ -208,11 +200,14 @@ class TrainingMixin:
         self._remember_parameters()
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
-        with step_threads(net, given.X):
-            self._keep_codes(given)
-            self._learn_offset(given, held_out_scores)
-        if not math.isfinite(self.offset_):
-            raise ValueError(f"Training diverged in its last step. Lower lr (it was {net.lr:.3g}).")
+        try:
+            with step_threads(net, given.X):
+                self._keep_codes(given)
+                self._learn_offset(given, held_out_scores)
+        except NotFiniteError as error:
+            raise ValueError(
+                f"Training diverged in its last step. Lower lr (it was {net.lr:.3g})."
+            ) from error
 
     def _batch_size(self, rows):
         if self.batch_size != "auto":
@@ -232,7 +227,7 @@ class TrainingMixin:
 
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""
-        return self._shortcut() != "pca" or self._will_fill
+        return self._shortcut() != "pca" or self._format.expects_missing
 
     def _lr(self, rows):
         if self.lr != "auto":

@@ -20,7 +20,7 @@ def resolve_device(device):
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device={str(device)!r} is not to be had here ({str(error).splitlines()[0]}): give "
+            f"device={str(device)!r} is not available here ({str(error).splitlines()[0]}): give "
             "'auto', 'cpu', or what torch.cuda.device_count() allows."
         ) from error
     return device

@@ -233,10 +233,10 @@ def as_batch(module, x, target=None, condition=None):
     return Batch.of(module.units(x), target, condition)
 
 
-def score(objective, module, *rows):
-    """Minus the total error of each row, in units of the target."""
+def row_errors(objective, module, *rows):
+    """The error of each row, mean over its observed entries, in standardized units."""
     batch = as_batch(module, *rows)
-    return -objective.total_error(module(*batch.inputs), batch, module)
+    return objective.row_error(module(*batch.inputs), batch, module)
 
 
 def n_inference_steps(x):

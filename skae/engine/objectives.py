@@ -1,5 +1,6 @@
 """What training minimizes: ``mean over rows of error + penalty``."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -73,11 +74,13 @@ class Objective(nn.Module):
         """The loss of rows from that of their entries."""
         return observed_mean(entries, observed)
 
-    def total_error(self, output, batch, module):
-        """Each row's loss in units of the target, summed as if all entries were observed: (n,)."""
-        n_entries = batch.target[0].numel()
-        unit = module.target_units.scale ** LOSSES[self.loss][1]
-        return self.error(output, batch, module) * unit * n_entries
+    def row_error(self, output, batch, module):
+        """The same as scores take it, where the average of training depends on the batch."""
+        return self.error(output, batch, module)
+
+    def unit(self, scale):
+        """What an error of 1 is in units of the target; 1 where its columns differ in theirs."""
+        return scale ** LOSSES[self.loss][1] if np.ndim(scale) == 0 else 1.0
 
     def penalty(self, output, batch, module):
         """What a family adds to the mean error; nothing here."""

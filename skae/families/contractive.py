@@ -166,4 +166,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
 def jacobian_norm(module, x):
     """The norm at rows in units of X, with respect to them."""
     x = module.units(x).nan_to_num_(nan=0.0)
-    return squared_jacobian_norm(module.encoder, x).sqrt() / module.units.scale
+    scale = module.units.of(x)[1]
+    largest = scale.max()  # its square could be no number of x's precision
+    weights = largest / scale
+    return squared_jacobian_norm(module.encoder, x, weights=weights).sqrt() / largest

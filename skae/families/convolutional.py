@@ -123,7 +123,7 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
 
     def _smallest(self):
         """Numbers in one of the encoder's last maps."""
-        return math.prod(sizes_of(self._image_fold.size, len(self._channels()))[-1])
+        return math.prod(sizes_of(self._format.fold.size, len(self._channels()))[-1])
 
     def _default_code_size(self, n_features):
         return self._channels()[-1] * self._smallest()
@@ -146,7 +146,7 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
                 "set code_size to a number."
             )
         return ConvolutionalEncoder(
-            self._image_fold,
+            self._format.fold,
             self._channels(),
             self.kernel_size,
             hidden,
@@ -158,7 +158,7 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
     def _decoder_path(self, sizes, encoder):
         hidden = None if self.code_size is None else sizes[1:-1]
         return ConvolutionalDecoder(
-            self._target_fold(),
+            self._target_format.fold,
             self._channels(),
             self.kernel_size,
             hidden,

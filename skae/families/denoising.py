@@ -157,10 +157,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _learn_units(self, given):
         super()._learn_units(given)
-        if self.emphasis is not None and self.n_outputs_ != self.n_features_in_:
+        if self.emphasis is not None and self._n_outputs != self._n_inputs:
             raise ValueError(
-                f"emphasis weighs the entries of X in the loss, but target has {self.n_outputs_} "
-                f"columns and X has {self.n_features_in_}: set emphasis=None."
+                f"emphasis weighs the entries of X in the loss, but target has {self._n_outputs} "
+                f"columns and X has {self._n_inputs}: set emphasis=None."
             )
 
     def _make_noise(self):
@@ -168,7 +168,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             noise = NOISES[self.noise](self.noise_level)
         else:
             noise = CustomNoise(self.noise() if isinstance(self.noise, type) else self.noise)
-        noise.groups = self._groups
+        noise.groups = self._format.groups
         return noise
 
     def _make_encoder(self, n_outputs):

@@ -172,6 +172,8 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         "sparse_output": ["boolean"],
     }
 
+    _module_class = TopKEncoderDecoder
+
     def _default_code_size(self, n_features):
         return 2 * n_features
 
@@ -179,8 +181,8 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         super()._check_parameters()
         if self.unit_norm and (self.shortcut is not None or self.encoder or self.decoder):
             raise ValueError(
-                "unit_norm=True scales the built-in layers: it cannot be had with a shortcut, or "
-                "an encoder= or decoder= of your own."
+                "unit_norm=True scales the built-in layers: it cannot be combined with a "
+                "shortcut, or an encoder= or decoder= of your own."
             )
 
     def _learn_units(self, given):
@@ -197,7 +199,7 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         if self.unit_norm and self.tied_weights:
             mlp = find(encoder, MLP)
             mlp[-1] = UnitLinear(mlp[-1], dim=1)
-        bias = nn.Parameter(torch.zeros(self.n_features_in_))
+        bias = nn.Parameter(torch.zeros(self._n_inputs))
         return nn.Sequential(Shift(bias, -1), encoder)
 
     def _make_decoder(self, encoder):
@@ -214,10 +216,10 @@ class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         selection = SELECTIONS[self.selection](self.k_, k_encode)
         first = self.k_ if self.k_schedule == "constant" else FIRST_K * self.k_
         schedule = Annealed(min(first, self.code_size_), self.k_)
-        return TopKEncoderDecoder(selection, schedule, self.code_size_, *parts)
+        return self._module_class(selection, schedule, self.code_size_, *parts)
 
     def _make_objective(self):
-        aux_k = self.aux_k if self.aux_k != "auto" else math.ceil(self.n_features_in_ / 2)
+        aux_k = self.aux_k if self.aux_k != "auto" else math.ceil(self._n_inputs / 2)
         dead_after = self.dead_after
         if dead_after == "auto":
             dead_after = DEAD_AFTER * self.code_size_ // self.k_

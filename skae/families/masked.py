@@ -14,7 +14,7 @@ from ..engine.batches import Batch
 from ..engine.net import as_batch
 from ..engine.objectives import Extended, observed_mean
 from ..nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEncoder, TablePatches
-from ..rows.validation import Given
+from ..rows.given import check_finite, in_precision
 
 # Of batches of so many rows or more. How wide a row is does not matter: tokens are narrow.
 LR, ENOUGH_ROWS = 0.003, 128
@@ -179,6 +179,8 @@ class MaskedAutoencoder(ImageAutoencoder):
         "tokens": [StrOptions({"auto", "patches", "columns"})],
     }
 
+    _module_class = MaskedEncoderDecoder
+
     _unused = dict.fromkeys(OF_PERCEPTRONS, "it is for perceptrons, not for transformers")
     _unused["loss"] = "it rebuilds by the squared error"
     _own_target = "rebuilds what it hides of X"
@@ -253,21 +255,17 @@ class MaskedAutoencoder(ImageAutoencoder):
         return super().score_samples(X, target=target)
 
     def _score_samples(self, given, net=None):
-        def score(module, x, target, known):
+        def errors(module, x, target, known):
             batch = as_batch(module, x, None, known)
-            errors = module.hidden_once(batch.x, batch.condition)[1]
-            unit = 1.0 if module.normed else module.units.scale**2
-            return -observed_mean(errors, batch.observed) * unit * x.shape[1]
+            return observed_mean(module.hidden_once(batch.x, batch.condition)[1], batch.observed)
 
-        return (net or self.net_).map_batches(score, *given)
+        net = net or self.net_
+        unit = 1.0 if self.norm_patch_loss else net.criterion_.unit(self.scale_)
+        scores = -unit * self._n_inputs * net.map_batches(errors, *given).astype(float)
+        return in_precision(check_finite(scores, "The scores", given.X), given.X.dtype)
 
-    def _check_given(self, X, target=None, reset=False):
-        given = super()._check_given(X, target, reset)
-        return given._replace(condition=self._known(given.X))
-
-    def _inputs(self, X):
-        rows = self._check_rows(X)
-        return Given(rows, None, self._known(rows))
+    def _condition(self, rows, reset=False):
+        return self._known(rows)
 
     def _impute(self, given, n_draws=0, seed=0):
         return None if n_draws else np.asarray(self.reconstruct(given.X, np.isnan(given.X)))
@@ -280,17 +278,17 @@ class MaskedAutoencoder(ImageAutoencoder):
         known = self._patches().split(torch.from_numpy(~missing)).all(-1)
         return known.numpy().astype(X.dtype)
 
-    def _fold(self, shape, n_features):
+    def _learn_format(self):
+        super()._learn_format()
         self._columns = self.tokens == "columns" or (
-            self.tokens == "auto" and shape is None and self.image_shape is None
+            self.tokens == "auto" and self._format.shape is None and self.image_shape is None
         )
-        super()._fold(shape, n_features)
         if self._columns and self.norm_patch_loss:
             raise ValueError(
                 "norm_patch_loss=True takes away a patch's mean, which is all that a column of a "
                 "table has: set norm_patch_loss=False, or image_shape."
             )
-        sizes = [n for n in self._image_fold.size if n > 1]
+        sizes = [n for n in self._format.fold.size if n > 1]
         if not self._columns and any(n % self.patch_size for n in sizes):
             raise ValueError(
                 f"patch_size={self.patch_size} does not divide the image's "
@@ -300,13 +298,13 @@ class MaskedAutoencoder(ImageAutoencoder):
         if self.n_patches_ < 2:
             raise ValueError(
                 f"{type(self).__name__} rebuilds patches from others, but rows have one patch only "
-                f"(n_features = {n_features}): lower patch_size, or take another autoencoder."
+                f"(n_features = {self._n_inputs}): lower patch_size, or take another autoencoder."
             )
 
     def _patches(self):
         if self._columns:
-            return TablePatches(self.n_features_in_)
-        return ImagePatches(self._image_fold, self.patch_size)
+            return TablePatches(self._n_inputs)
+        return ImagePatches(self._format.fold, self.patch_size)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -345,7 +343,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         return PatchDecoder(encoder.patches, self._width(), width, heads, self.decoder_depth)
 
     def _join(self, *parts):
-        return MaskedEncoderDecoder(self.mask_ratio, self.pooling, self.norm_patch_loss, *parts)
+        return self._module_class(self.mask_ratio, self.pooling, self.norm_patch_loss, *parts)
 
     def _make_objective(self):
         return MaskedObjective(super()._make_objective())

@@ -9,10 +9,11 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
 from ..base.recommender import RecommenderMixin
+from ..engine.variational_objective import VariationalObjective
 from ..nn.layers import Dropout, UnitLength
 from ..nn.likelihoods import SoftmaxLikelihood
-from ..rows.validation import entries_of
-from .variational import VariationalAutoencoder, VariationalObjective
+from ..rows.given import entries_of
+from .variational import VariationalAutoencoder
 
 
 class ChoiceObjective(VariationalObjective):
@@ -139,7 +140,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
         self._check_choices(X, "X")
         return X
 
-    def _check_support(self, given):
+    def _check_support(self, given, training=True):
         if given.target is not None:
             self._check_choices(given.target, "target")
 
@@ -162,4 +163,4 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
         return nn.Sequential(unit_length, Dropout(self.input_dropout), encoder)
 
     def _make_likelihood(self):
-        return SoftmaxLikelihood(self.n_outputs_)
+        return SoftmaxLikelihood(self._n_outputs)

@@ -16,11 +16,14 @@ from ..base.autoencoder import BaseAutoencoder
 from ..base.recommender import RecommenderMixin
 from ..engine.batches import Batch, SparseRows
 from ..engine.net import AutoencoderNet
-from ..engine.objectives import LOSSES, Extended, observed_mean
+from ..engine.objectives import Extended, observed_mean
 from ..nn.autoencoder import BiasedEncoderDecoder
 from ..nn.fold_in import FoldIn
 from ..nn.layers import Dropout
-from ..rows.validation import Given, as_sparse_rows
+from ..rows.given import Given
+from ..rows.reading import as_sparse_rows
+from ..rows.table import Ratings
+from ..rows.units import ROUNDINGS
 
 # The bias of a user or an item is the mean of its ratings and of so many that are as expected.
 SHRINKAGE = 5.0
@@ -47,10 +50,8 @@ class RatingObjective(Extended):
             return entries.mean(-1)
         return entries.where(observed, 0.0).sum(-1) * len(entries) / observed.sum().clamp(min=1)
 
-    def total_error(self, output, batch, module):
-        entries = self.entries(output, batch, module)
-        unit = module.target_units.scale ** LOSSES[self.loss][1]
-        return observed_mean(entries, batch.observed) * unit * entries.shape[-1]
+    def row_error(self, output, batch, module):
+        return observed_mean(self.entries(output, batch, module), batch.observed)
 
 
 class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
@@ -169,8 +170,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         "keep_training_rows": ["boolean"],
     }
 
-    _absent = np.nan
-    _columns_may_be_empty = True
+    _formats = (Ratings,)
     _own_target = "predicts the ratings of X"
     _unused = {
         "shortcut": "unknown ratings are no zeros, so there is no linear path to start with",
@@ -213,7 +213,8 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         asked, users = np.unique(users, return_inverse=True)
         order, start = np.argsort(users, kind="stable"), 0
         users = users[order]
-        given = self._with_biases(Given(rows[asked]))
+        asked = rows[asked]
+        given = Given(asked, None, self._condition(asked))
         ratings = np.empty(len(users), dtype=rows.dtype)
         for part in self.net_.map_slices(self._preferences, *given.inputs):
             here = slice(*np.searchsorted(users, (start, start + len(part))))
@@ -253,19 +254,11 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     def _default_code_size(self, n_features):
         return max(2, super()._default_code_size(n_features))
 
-    def _check_given(self, X, target=None, reset=False):
-        given = super()._check_given(X, target, reset)
+    def _condition(self, rows, reset=False):
+        """The bias of each user."""
         if reset:  # a failed fit gives them back
-            self._learn_biases(given.X)
-        return self._with_biases(given)
-
-    def _inputs(self, X):
-        return self._with_biases(Given(self._check_rows(X)))
-
-    def _with_biases(self, given):
-        if not self.biases:
-            return given
-        return given._replace(condition=row_biases(given.X, self._expected).astype(given.X.dtype))
+            self._learn_biases(rows)
+        return row_biases(rows, self._expected).astype(rows.dtype) if self.biases else None
 
     def _learn_biases(self, X):
         """What is expected of each item, the range of ratings, and the scale of what is left."""
@@ -277,9 +270,11 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         for _ in range(N_ROUNDS * self.biases):
             of_items = shrunken(ratings - mean - of_users[users], items, len(of_items))
             of_users = shrunken(ratings - mean - of_items[items], users, len(of_users))
-        self._expected = (mean + of_items).astype(np.float32).astype(float)
+        self._expected = mean + of_items
         left = ratings - self._expected[items] - of_users[users]
-        self._left = float(np.float32(np.sqrt(np.mean(left**2)))) or 1.0
+        self._left = float(np.sqrt(np.mean(left**2)))
+        if not self._left > ROUNDINGS * np.finfo(X.dtype).eps * abs(mean):  # all are the same
+            self._left = abs(float(mean)) or 1.0
 
     def _learn_units(self, given):
         super()._learn_units(given)
@@ -319,7 +314,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         if not isinstance(given.X, SparseRows):
             users, items, ratings = observed(given.X)
             matrix = sp.coo_array((ratings, (users, items)), shape=given.X.shape)
-            self._ratings = as_sparse_rows(matrix.tocsr(), self._absent)
+            self._ratings = as_sparse_rows(matrix.tocsr(), self._format.absent)
 
     # -- based on items ---------------------------------------------------------------------------
 
@@ -344,11 +339,12 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         self._ridge = float(ridge)
         module = self._fold_in(torch.from_numpy(codes[:, :n]).float())
         net = AutoencoderNet(module, self._make_objective(), device=self.device_)
-        self._keep(self._with_biases(given), net.initialize(), self.n_iter_)
+        given = given._replace(condition=self._condition(given.X))
+        self._keep(given, net.initialize(), self.n_iter_)
         return self
 
     def _fold_in(self, codes):
-        return FoldIn(codes, as_units(self.center_, self.scale_), self._ridge)
+        return FoldIn(codes, as_units(self.center_, self.scale_, self.device), self._ridge)
 
     def _make_module(self):
         if self.based_on == "users":

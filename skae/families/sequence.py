@@ -19,14 +19,13 @@ from ..nn.recurrent import (
     RecurrentDecoder,
     RecurrentEncoder,
     SequenceEncoderDecoder,
-    Steps,
     TokenDecoder,
     TokenEncoderDecoder,
-    first_end,
     told,
 )
-from ..rows.shapes import ShapedRowsMixin
-from ..rows.validation import Given, check_codes
+from ..rows.given import check_codes
+from ..rows.sequences import Sequences, is_ragged, padded
+from ..rows.tokens import Tokens
 
 
 class TokenObjective(Extended):
@@ -37,7 +36,7 @@ class TokenObjective(Extended):
         return F.cross_entropy(logits.transpose(1, 2), batch.target.long(), reduction="none")
 
 
-class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
+class SequenceAutoencoder(BaseAutoencoder):
     r"""Learns codes of sequences by recurrent nets.
 
     Minimizes the mean over rows of
@@ -172,8 +171,6 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         "n_channels": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    _columns_may_be_empty = True  # after the end of all rows
-
     # -- the scikit-learn methods ---------------------------------------------------------------
 
     def inverse_transform(self, X, lengths=None):
@@ -195,8 +192,8 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         codes = check_codes(self, X)
         if lengths is not None:
             lengths = self._check_lengths(lengths, codes)
-        rows = self._decode(codes, lengths if self._has_own_module() else None)
-        return self._restored(self._ended(rows, lengths), X)
+        rows = self._decode(codes, lengths if self._takes_lengths() else None)
+        return self._restored(self._target_format.ended(rows, lengths), X)
 
     def reconstruct(self, X):
         """The sequences of X rebuilt, and with a ``horizon`` their last steps predicted.
@@ -214,7 +211,8 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         check_is_fitted(self)
         given = self._inputs(X)
         lengths = None if self._paired else given.condition
-        rows = self._restored(self._ended(self._reconstruct(given), lengths), X)
+        rows = self._target_format.ended(self._reconstruct(given), lengths)
+        rows = self._restored(rows, X)
         if self._tokens or lengths is None or not is_ragged(X):
             return rows
         return [row[: int(n)] for row, n in zip(rows, lengths[:, 0], strict=True)]
@@ -226,12 +224,12 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         ----------
         X : array-like of shape (n_samples, t) or (n_samples, t, d), or list of arrays
             What came before. The last ``n_steps_ - horizon`` steps are read, as many as were read
-            in `fit`.
+            in `fit`. Or one series, of shape (t,) or (t, d).
 
         Returns
         -------
         X_next : ndarray of shape (n_samples, `horizon`) or (n_samples, `horizon`, d)
-            With d as in the rows of `fit`.
+            With d as in the rows of `fit`. Of one series, without the first axis.
         """
         check_is_fitted(self)
         if not self.horizon:
@@ -239,8 +237,11 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
                 "forecast needs a net that was trained to predict: set horizon= before fit."
             )
         n_read, d = self.n_steps_ - self.horizon, self.n_channels_
+        one = False
         if not is_ragged(X):
             X = np.asarray(X)
+            one = X.ndim == 1 or (X.ndim == 2 and d > 1 and X.shape[1] == d)
+            X = X.reshape(1, len(X), -1) if one else X
             if X.ndim == 2 and (d == 1 or X.shape[1] % d == 0):
                 X = X.reshape(len(X), -1, d)
         rows = []
@@ -262,170 +263,48 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         rebuilt = self._reconstruct(given).reshape(len(flat), self.n_steps_, d)
         ends = np.array([len(row) for row in rows])[:, None] - self.horizon
         after = rebuilt[np.arange(len(rows))[:, None], ends + np.arange(self.horizon)]
-        return after if self._row_shape is not None else after.reshape(len(rows), -1)
+        after = after if self._format.shape is not None else after.reshape(len(rows), -1)
+        return after[0] if one else after
 
     # -- what comes in --------------------------------------------------------------------------
+
+    _formats = (Tokens, Sequences)
+    _module_class = SequenceEncoderDecoder
 
     @property
     def _tokens(self):
         return self.vocabulary is not None
 
     @property
-    def _symbols(self):
-        """The symbols of the vocabulary, or None if they are numbers."""
-        whole = self.vocabulary is None or isinstance(self.vocabulary, Integral)
-        return None if whole else list(self.vocabulary)
-
-    @property
     def _n_tokens(self):
-        return self.vocabulary if self._symbols is None else len(self._symbols)
+        """Tokens, and what ends a row."""
+        return self._format.n_tokens + 1
 
-    def _check_rows(self, X, reset=False):
-        if not reset:
-            check_is_fitted(self)
-        if self._tokens:
-            X = self._as_tokens(X, None if reset else self.n_steps_)
-        else:
-            X = self._as_array(X, None if reset else self.n_steps_)
-        return super()._check_rows(X, reset)
-
-    def _check_target(self, target, X, reset=False):
-        if target is not None and (self._tokens or self.horizon or self.teacher_forcing):
-            raise ValueError(
-                "A target cannot be had with vocabulary, horizon or teacher_forcing: those speak "
-                "of the rows of X."
-            )
-        if is_ragged(target):
-            steps = None if reset else self._target_steps.n
-            target = padded(checked(target, "target"), steps)
-        target = super()._check_target(target, X, reset)
-        if reset and target is not None:
-            self._target_steps = self._as_steps(self._target_shape, target.shape[1], "target")
-        return target
-
-    def _as_array(self, X, n_steps):
-        """X as an array of as many steps, if it is a list of sequences or has three axes."""
-        if getattr(X, "ndim", 0) == 1 and hasattr(X, "to_numpy"):  # a column of sequences
-            X = X.to_numpy()
-        some = n_steps is not None and self._varies and isinstance(X, list)  # all of one length
-        if is_ragged(X) or (some and len(X) > 0):
-            X = padded(checked(X, "X"))
-        elif getattr(X, "ndim", 0) != 3:
-            return X
-        X = np.asarray(X)
-        if X.dtype.kind not in "fiub":
-            return X
-        n_steps = n_steps or X.shape[1]
-        if X.shape[1] > n_steps and not np.isnan(X[:, n_steps:]).all():
-            raise ValueError(
-                f"X has sequences of {X.shape[1]} steps, but {type(self).__name__} was fitted to "
-                f"at most {n_steps}: cut them, or fit anew."
-            )
-        return X if X.shape[1] == n_steps else padded(X[:, :n_steps], n_steps)
-
-    def _as_tokens(self, X, n_steps):
-        """Tokens as numbers, the end of a row as one more, and NaN after it."""
-        symbols = self._symbols
-        index = None if symbols is None else {symbol: i for i, symbol in enumerate(symbols)}
-        X = getattr(X, "to_numpy", lambda: X)()
-        if isinstance(X, str) or len(X) == 0:
-            raise ValueError(f"X must be a list or an array of sequences of tokens, got {X!r}.")
-        rows = [self._as_ids(row, i, index) for i, row in enumerate(X)]
-        longest = max(map(len, rows))
-        n_steps = n_steps or longest
-        if longest > n_steps:
-            raise ValueError(
-                f"X has sequences of {longest} tokens, but {type(self).__name__} was fitted to at "
-                f"most {n_steps}: cut them, or fit anew."
-            )
-        ids = np.full((len(rows), n_steps), np.nan, dtype=np.float32)
-        for row, tokens in zip(ids, rows, strict=True):
-            row[: len(tokens)] = tokens
-            row[len(tokens) : len(tokens) + 1] = self._n_tokens
-        return ids
-
-    def _as_ids(self, row, i, index):
-        """One row of tokens as numbers, without what pads it."""
-        if index is None:
-            try:
-                ids = np.asarray(row, dtype=float).ravel()
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"Row {i} of X is no sequence of integers, which vocabulary={self.vocabulary} "
-                    f"asks for: {row!r}."
-                ) from error
-            outside = np.isnan(ids) | (ids == -1)
-        else:
-            row = list(row)
-            ids = np.array([index.get(token, np.nan) for token in row], dtype=float)
-            outside = np.array([token is None or token == "" for token in row], dtype=bool)
-        n = len(ids) - int(np.argmin(outside[::-1])) if not outside.all() else 0
-        if n == 0:
-            raise ValueError(f"Row {i} of X has length 0: leave such rows out.")
-        ids = ids[:n]
-        known = (ids >= 0) & (ids < self._n_tokens) & (ids == np.round(ids))
-        if not known.all():
-            t = int(np.argmin(known))
-            allowed = f"0 to {self._n_tokens - 1}" if index is None else repr(self.vocabulary)
-            token = f"{ids[t]:g}" if index is None else repr(row[t])
-            raise ValueError(
-                f"Row {i} of X has the token {token} at step {t}, which is not in the vocabulary: "
-                f"{allowed}."
-            )
-        return ids
-
-    def _fold(self, shape, n_features):
-        self._steps = self._as_steps(shape, n_features, "X")
-        self.n_steps_, self.n_channels_ = self._steps
+    def _learn_format(self):
+        super()._learn_format()
+        self.n_steps_, self.n_channels_ = self._format.steps
         if self.horizon >= self.n_steps_:
             raise ValueError(
                 f"horizon={self.horizon} steps are predicted from those before them, but rows have "
                 f"{self.n_steps_} steps."
             )
 
-    def _as_steps(self, shape, n_features, name):
-        """How flat rows are sequences."""
-        if shape is None:
-            d = self.n_channels or 1
-            if n_features % d:
-                raise ValueError(
-                    f"n_channels={d} numbers at each step do not divide the {n_features} columns "
-                    f"of {name}."
-                )
-            return Steps(n_features // d, d)
-        if len(shape) != 2:
+    def _check_target(self, target, X, reset=False):
+        if target is not None and (self._tokens or self.horizon or self.teacher_forcing):
             raise ValueError(
-                f"Rows of shape {shape} are no sequences: {name} must have shape (n, t) or "
-                "(n, t, d)."
+                "A target cannot be combined with vocabulary, horizon or teacher_forcing: those "
+                "speak of the rows of X."
             )
-        if name == "X" and self.n_channels not in (None, shape[1]):
-            raise ValueError(
-                f"X has {shape[1]} numbers at each step, but n_channels is {self.n_channels}."
-            )
-        return Steps(*shape)
+        return super()._check_target(target, X, reset)
 
-    def _check_given(self, X, target=None, reset=False):
-        given = super()._check_given(X, target, reset)
-        return given._replace(condition=self._lengths(given.X, reset))
-
-    def _inputs(self, X):
-        rows = self._check_rows(X)
-        return Given(rows, None, self._lengths(rows))
-
-    def _lengths(self, X, reset=False):
+    def _condition(self, rows, reset=False):
         """Steps of each row, of shape (n, 1), or None where all rows have all of them."""
-        if self._tokens:
-            lengths = first_end(torch.from_numpy(X), self._n_tokens).numpy()
-        else:
-            lengths = steps_of(X.reshape(len(X), *self._steps))
+        lengths = self._format.lengths(rows)
         if not lengths.all():
             raise ValueError(
                 f"{np.sum(lengths == 0)} sequence(s) of X have no observed entry (the first is row "
                 f"{np.argmin(lengths)}): leave them out."
             )
-        if reset:
-            # Modules of other families take no lengths: what is not there is missing to them.
-            self._varies = self._has_own_module() and bool(np.any(lengths < self.n_steps_))
         if not self._varies:
             return None
         if np.any(lengths <= self.horizon) and not self._tokens:
@@ -433,7 +312,12 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
                 f"Row {np.argmin(lengths)} of X has {lengths.min()} steps, but horizon="
                 f"{self.horizon} of them are predicted from those before."
             )
-        return lengths[:, None].astype(X.dtype)
+        return lengths[:, None].astype(rows.dtype)
+
+    @property
+    def _varies(self):
+        """Whether the module is told where rows end."""
+        return self._takes_lengths() and self._format.varies
 
     def _check_lengths(self, lengths, codes):
         if self._paired:
@@ -453,52 +337,11 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
             )
         return lengths[:, None].astype(codes.dtype)
 
-    def _some_rows(self, X, given):
-        one_row = self._is_one_row(X)
-        if one_row:
-            X = [X] if isinstance(X, str | list | tuple) else np.asarray(X)[None]
-        return self._inputs(X, **given), one_row
-
-    def _is_one_row(self, X):
-        if isinstance(X, str):
-            return True
-        if getattr(X, "ndim", 1) > 1:
-            return self._row_shape is not None and X.ndim == 2 and X.shape[1] != self.n_features_in_
-        first = X[0]
-        if self._tokens and self._symbols is not None:
-            return not isinstance(self.vocabulary, str) and first in self._symbols
-        return np.ndim(first) == 0
-
-    # -- what goes out --------------------------------------------------------------------------
-
-    def _ended(self, rows, lengths):
-        """Rows of numbers with NaN after their ends."""
-        if lengths is None or self._tokens:
-            return rows
-        after = np.arange(self.n_steps_) >= lengths
-        rows[np.repeat(after, self.n_channels_, axis=1)] = np.nan
-        return rows
-
-    def _restored(self, rows, X):
-        return self._shaped(rows) if self._tokens else super()._restored(rows, X)
-
-    def _shaped(self, rows):
-        if not self._tokens:
-            return super()._shaped(rows)
-        rows, symbols = rows.astype(int), self._symbols
-        lengths = first_end(torch.from_numpy(rows), self._n_tokens).numpy()
-        if symbols is None:
-            return np.where(np.arange(rows.shape[1]) < lengths[:, None], rows, -1)
-        shaped = np.empty(len(rows), dtype=object)
-        for i, (row, n) in enumerate(zip(rows, lengths, strict=True)):
-            tokens = [symbols[token] for token in row[:n]]
-            shaped[i] = "".join(tokens) if isinstance(self.vocabulary, str) else tokens
-        return shaped
-
     # -- what the base asks for -------------------------------------------------------------------
 
-    def _has_own_module(self):
-        return type(self)._join is SequenceAutoencoder._join
+    def _takes_lengths(self):
+        """Modules of other families do not: to them, what comes after a row's end is missing."""
+        return issubclass(self._module_class, SequenceEncoderDecoder)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -506,9 +349,9 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
             raise ValueError(
                 f"tied_weights=True is for dense layers; {type(self).__name__} has recurrent ones."
             )
-        if not self._has_own_module() and (self._tokens or self.teacher_forcing):
+        if not self._takes_lengths() and (self._tokens or self.teacher_forcing):
             raise ValueError(
-                f"vocabulary and teacher_forcing are not to be had in {type(self).__name__}, whose "
+                f"vocabulary and teacher_forcing are not available in {type(self).__name__}, whose "
                 "module is that of another family."
             )
         if self.teacher_forcing and self.decoder is not None:
@@ -537,16 +380,14 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
 
     def _learn_units(self, given):
         super()._learn_units(given)
-        if self._tokens:
-            self.center_, self.scale_ = np.zeros(self.n_steps_), 1.0
-        else:
+        if not self._tokens:
             self.center_ = self._mean_by_step(given)
         if not self._paired:
             self.target_center_, self.target_scale_ = self.center_, self.scale_
 
     def _mean_by_step(self, given):
         """The center of each column, drawn to that of all steps by the share of rows that ended."""
-        X = given.X.reshape(len(given.X), *self._steps)
+        X = given.X.reshape(len(given.X), *self._format.steps)
         observed = ~np.isnan(X)
         if not observed.any(axis=(0, 1)).all():
             raise ValueError(
@@ -554,11 +395,11 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
                 f"{np.flatnonzero(~observed.any(axis=(0, 1))).tolist()}: drop them."
             )
         overall = np.nanmean(X, axis=(0, 1), dtype=float)
-        means = np.where(observed.any(axis=0), self.center_.reshape(self._steps), overall)
+        means = np.where(observed.any(axis=0), self.center_.reshape(self._format.steps), overall)
         if self._varies:
             going_on = (given.condition > np.arange(self.n_steps_)).mean(axis=0)[:, None]
             means = going_on * means + (1 - going_on) * overall
-        return means.ravel().astype(np.float32).astype(float)
+        return means.ravel()
 
     def _shortcut(self):
         return None if self._tokens or self.teacher_forcing else super()._shortcut()
@@ -567,7 +408,7 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
         return False
 
     def _n_decoded(self):
-        return self.n_outputs_ * (self._n_tokens + 1) if self._tokens else super()._n_decoded()
+        return self._n_outputs * self._n_tokens if self._tokens else super()._n_decoded()
 
     def _settings(self):
         names = (
@@ -575,21 +416,21 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
             "teacher_forcing", "horizon", "embedding_size",
         )  # fmt: skip
         settings = {name: getattr(self, name) for name in names}
-        settings["n_tokens"] = self._n_tokens + 1 if self._tokens else None
+        settings["n_tokens"] = self._n_tokens if self._tokens else None
         return settings
 
     def _make_encoder(self, n_outputs):
         encoder = super()._make_encoder(n_outputs)
         if self.horizon:
-            return torch.nn.Sequential(Past(self._steps, self.horizon), encoder)
+            return torch.nn.Sequential(Past(self._format.steps, self.horizon), encoder)
         return encoder
 
     def _encoder_path(self, sizes):
         hidden, settings = sizes[1:-1], self._settings()
-        return RecurrentEncoder(self._steps, hidden, sizes[-1], self._n_conditions, settings)
+        return RecurrentEncoder(self._format.steps, hidden, sizes[-1], self._n_conditions, settings)
 
     def _decoder_path(self, sizes, encoder):
-        steps = self._target_steps if self._paired else self._steps
+        steps = self._target_format.steps
         kind = TokenDecoder if self._tokens else RecurrentDecoder
         ends, hidden = (sizes[0], sizes[-1]), sizes[1:-1]
         return kind(steps, hidden, *ends, not self._paired, self._settings())
@@ -608,56 +449,3 @@ class SequenceAutoencoder(ShapedRowsMixin, BaseAutoencoder):
                 x = find(module.encoder, Past)(rows.x)
             rows = Batch(x, rows.target, rows.observed, rows.condition)
         return super()._start(module, rows)
-
-
-def is_ragged(X):
-    """Whether X is a list of sequences that numpy cannot take for a table."""
-    if isinstance(X, np.ndarray):
-        if X.dtype != object or X.ndim != 1:
-            return False
-    elif not isinstance(X, list | tuple):
-        return False
-    if len(X) == 0 or any(isinstance(row, str) or not hasattr(row, "__len__") for row in X):
-        return False
-    return len({len(row) for row in X}) > 1 or all(getattr(row, "ndim", 0) > 0 for row in X)
-
-
-def checked(X, name):
-    """Sequences as arrays of floats with the same number of channels."""
-    rows = []
-    for i, row in enumerate(X):
-        row = np.asarray(row)
-        if row.dtype.kind not in "fiub":
-            try:
-                row = row.astype(float)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"Row {i} of {name} has something other than numbers.") from error
-        if row.size == 0:
-            raise ValueError(f"Row {i} of {name} has length 0: leave such rows out.")
-        if row.ndim > 2:
-            raise ValueError(
-                f"Row {i} of {name} has shape {row.shape}: sequences have shape (t,) or (t, d)."
-            )
-        if rows and row.shape[1:] != rows[0].shape[1:]:
-            raise ValueError(
-                f"Row {i} of {name} has shape {row.shape}, but row 0 has {rows[0].shape}: all must "
-                "have as many numbers at each step."
-            )
-        rows.append(row)
-    return rows
-
-
-def padded(rows, n_steps=None):
-    """Arrays of different lengths as one, with NaN after the end of each."""
-    n_steps = n_steps or max(map(len, rows))
-    dtype = np.result_type(np.float32, *{row.dtype for row in rows})
-    X = np.full((len(rows), n_steps, *rows[0].shape[1:]), np.nan, dtype=dtype)
-    for padded_row, row in zip(X, rows, strict=True):
-        padded_row[: len(row)] = row
-    return X
-
-
-def steps_of(X):
-    """Steps of each row up to the last with an observed entry: (n,), of X of shape (n, t, d)."""
-    observed = ~np.isnan(X).all(axis=2)
-    return np.where(observed.any(axis=1), X.shape[1] - observed[:, ::-1].argmax(axis=1), 0)

@@ -50,12 +50,12 @@ class KLObjective(Extended):
     gradient flows through the batch.
     """
 
-    def __init__(self, objective, sparsity, rho, low):
+    def __init__(self, objective, sparsity, rho, low, code_size):
         super().__init__(objective)
         self.sparsity = sparsity
         self.rho = rho
         self.low = low
-        self.register_buffer("running", None)
+        self.register_buffer("running", torch.full((code_size,), torch.nan))
 
     def term(self, output, batch, module):
         mean = ((output.code - self.low) / (1 - self.low)).mean(0)
@@ -68,10 +68,8 @@ class KLObjective(Extended):
 
     def remember(self, mean, n_rows):
         """The running mean, after it has seen the mean of so many rows."""
-        if self.running is None:
-            self.running = mean
-        else:
-            self.running = self.running.lerp(mean, -math.expm1(-n_rows / MEMORY))
+        later = self.running.lerp(mean, -math.expm1(-n_rows / MEMORY))
+        self.running = torch.where(self.running.isnan(), mean, later)
         return self.running
 
 
@@ -208,7 +206,8 @@ class SparseAutoencoder(SparseCodesMixin, BaseAutoencoder):
         objective = super()._make_objective()
         if self.penalty == "l1":
             return L1Objective(objective, self.sparsity)
-        return KLObjective(objective, self.sparsity, self.rho, LOWEST[self._code_activation()])
+        low = LOWEST[self._code_activation()]
+        return KLObjective(objective, self.sparsity, self.rho, low, self.code_size_)
 
     def _is_active(self, codes):
         if self.penalty == "l1":

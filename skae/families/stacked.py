@@ -16,13 +16,14 @@ from torch import nn
 from .._sklearn import StrOptions
 from ..base.autoencoder import BaseAutoencoder
 from ..base.training import FEWEST_EPOCHS, FROM_SCRATCH
-from ..engine.batches import Batch, as_tensor, as_users_have_it, dense
+from ..engine.batches import Batch, as_tensor, dense
 from ..engine.devices import resolve_device
 from ..engine.net import n_inference_steps
 from ..engine.objectives import observed_mean
 from ..engine.seeds import draw_seed
 from ..nn.autoencoder import OUTPUT_ACTIVATIONS, Units
 from ..nn.layers import ACTIVATIONS, Noise
+from ..rows.format import Formatted
 from .autoencoder import Autoencoder
 
 # What the layers alone decide: on the stack itself these parameters would do nothing.
@@ -40,8 +41,8 @@ OF_THE_FIRST = (
     "n_outputs_",
     "target_center_",
     "target_scale_",
-    "_paired",
-    "_target_names",
+    "_format",
+    "_target_format",
 )
 
 
@@ -258,7 +259,7 @@ class StackedAutoencoder(BaseAutoencoder):
         stack.code_size_ = last.code_size_
         stack._seed = draw_seed(stack.random_state)
         stack.device_ = resolve_device(stack.device)
-        no_rows = Batch.of(torch.zeros(1, stack.n_features_in_, device=stack.device_))
+        no_rows = Batch.of(torch.zeros(1, stack._n_inputs, device=stack.device_))
         stack.net_ = stack._make_net(no_rows, n_epochs=1)
         stack._remember_parameters()
         return stack
@@ -297,18 +298,21 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _pretrain(self, given):
         """Train each layer on the codes of the one below; the first of all may have a target."""
-        rows, target = given.X, given.target
+        rows, target = Formatted(given.X, self._format), given.target
+        if target is not None:
+            target = Formatted(target, self._target_format)
         self.layers_, errors = [], []
         for i, layer in enumerate(self._make_layers()):
             with warnings.catch_warnings():
                 if self.fine_tune:  # which goes on where a layer was cut short
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 try:
-                    layer.fit(as_users_have_it(rows), target=target)
+                    layer.fit(rows, target=target)
                 except Exception as error:
                     error.add_note(f"This was layers_[{i}]; its settings are those of layer=.")
                     raise
-            rows = layer.net_.map_batches(lambda module, x: module.encode(x), rows)
+            below = given.X if i == 0 else rows
+            rows = layer.net_.map_batches(lambda module, x: module.encode(x), below)
             rows, target = rows.astype(np.float32, copy=False), None
             self.layers_.append(layer)
             errors.append(self._partial_error(given.rebuilt, rows))
@@ -430,8 +434,8 @@ def check_layers(layers):
                 f"{name} was fitted with a target, so it does not lead back to the codes of the "
                 "layer below: only the first layer may have a target."
             )
-        if i and layer.n_features_in_ != layers[i - 1].code_size_:
+        if i and layer._n_inputs != layers[i - 1].code_size_:
             raise ValueError(
-                f"{name} was fitted to rows of {layer.n_features_in_} numbers, but the codes of "
+                f"{name} was fitted to rows of {layer._n_inputs} numbers, but the codes of "
                 f"layers[{i - 1}] have {layers[i - 1].code_size_}: {fit}."
             )

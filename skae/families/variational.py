@@ -1,30 +1,23 @@
 """The variational autoencoder: a likelihood of rows, a prior of codes, and a bound on log p(x)."""
 
-import math
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.callback import with_callbacks
-from sklearn.linear_model import LinearRegression
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from .._errors import unchanged_on_failure, warn
-from .._sklearn import Interval, StrOptions, fit_context
-from ..base.architecture import start_rows
+from .._errors import warn
+from .._sklearn import Interval, StrOptions
 from ..base.autoencoder import BaseAutoencoder, weighted_mean
+from ..base.conditional import ConditionalMixin
 from ..base.generation import check_n_samples
-from ..engine.batches import Batch
 from ..engine.net import as_batch
-from ..engine.objectives import Extended
 from ..engine.seeds import Redirected, draw_seed
-from ..nn.autoencoder import find
-from ..nn.layers import Shortcut
+from ..engine.variational_objective import VariationalObjective
 from ..nn.likelihoods import LIKELIHOODS
-from ..nn.randomness import Draws, drawing, randn
+from ..nn.randomness import Draws, drawing
 from ..nn.variational import (
     VariationalEncoderDecoder,
     divergence,
@@ -32,9 +25,14 @@ from ..nn.variational import (
     importance_resampled,
     importance_weighted_bound,
     importance_weighted_mean,
-    log_ratio,
 )
-from ..rows.validation import Given, check_codes, check_unit_interval, entries_of
+from ..rows.given import (
+    Given,
+    check_counts,
+    check_finite,
+    check_unit_interval,
+    entries_of,
+)
 
 # Draws of `score_samples`, and of rows that are to be filled.
 N_SAMPLES = 50
@@ -45,8 +43,6 @@ ACTIVE = 0.01
 FEW_ACTIVE = 0.1
 FEW_NATS = 0.5
 OF_COUNTS = ("poisson", "negative_binomial", "multinomial")
-# Kernels of the discrepancy, in units of the squared distance between draws from the prior.
-WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class ELBO(NamedTuple):
@@ -57,87 +53,7 @@ class ELBO(NamedTuple):
     kl: np.ndarray
 
 
-class VariationalObjective(Extended):
-    """``-log p(x | z) + beta * KL(q(z | x) || p(z))``, mean over rows, in nats for each entry.
-
-    With several draws, each is weighed by its importance, held fixed, which is the gradient of the
-    importance-weighted bound; the value is the bound as well.
-    """
-
-    def __init__(self, objective, beta, kl_warmup, free_bits, divergence):
-        super().__init__(objective)
-        self.beta = beta
-        self.kl_warmup = kl_warmup
-        self.free_bits = free_bits
-        self.divergence = divergence
-
-    def draws(self, output, batch, module):
-        """Minus the log likelihood of each entry, for each draw: (draws, n, n_features)."""
-        target = batch.target if output.binarized is None else output.binarized
-        return -module.likelihood.log_prob(output.distribution, target, module.target_units)
-
-    def weights(self, entries, output, batch):
-        """The importance of each draw, of sum one: (draws, n)."""
-        weights = -self.total(entries.detach(), batch.observed)
-        return (weights - log_ratio(output.posterior, output.noise).detach()).softmax(0)
-
-    def entries(self, output, batch, module):
-        entries = self.draws(output, batch, module)
-        if entries.dim() == batch.target.dim():
-            return entries
-        return (self.weights(entries, output, batch)[..., None] * entries).sum(0)
-
-    def average(self, entries, observed):
-        return self.total(entries, observed) / entries.shape[-1]
-
-    def total(self, entries, observed):
-        """The sum over a row's observed entries: what is not observed says nothing of log p."""
-        return (entries if observed is None else entries.where(observed, 0.0)).sum(-1)
-
-    def error(self, output, batch, module):
-        """Minus the bound of each row, in nats for each entry: (n,)."""
-        fit = super().error(output, batch, module)
-        return fit + self.kl(output, batch, module) / batch.target[0].numel()
-
-    def kl(self, output, batch, module):
-        """How much the posterior of each row says, in nats: (n,)."""
-        if output.noise.dim() == output.posterior.mean.dim():
-            return divergence(output.posterior).sum(-1)
-        weights = self.weights(self.draws(output, batch, module), output, batch)
-        entropy = torch.special.entr(weights).sum(0)
-        ratio = (weights * log_ratio(output.posterior, output.noise)).sum(0)
-        return ratio + math.log(len(weights)) - entropy
-
-    def term(self, output, batch, module):
-        beta = self.beta
-        if module.training and module.progress < self.kl_warmup:
-            beta *= module.progress / self.kl_warmup
-        if self.divergence == "mmd":
-            prior = module.random(randn, output.code.shape, output.code)
-            return beta * discrepancy(output.code, prior)
-        if self.free_bits:
-            kl = divergence(output.posterior).mean(0).clamp(min=self.free_bits).sum()
-        else:
-            kl = self.kl(output, batch, module).mean()
-        return beta * kl / batch.target[0].numel()
-
-    def margin(self, loss, tol):
-        """As nats have no zero: what the share ``tol`` of the variance is worth to a Gaussian."""
-        return tol / 2
-
-
-def discrepancy(a, b):
-    """The squared maximum mean discrepancy of two samples, unbiased (Tolstikhin et al., 2018)."""
-    n, size = a.shape
-    rows = torch.cat([a, b])
-    distances = torch.cdist(rows, rows).square() / (2 * size)
-    kernel = sum(width / (width + distances) for width in WIDTHS) / len(WIDTHS)
-    kernel = kernel * (1 - torch.eye(2 * n, dtype=kernel.dtype, device=kernel.device))
-    within = (kernel[:n, :n].sum() + kernel[n:, n:].sum()) / max(1, n * (n - 1))
-    return within - 2 * kernel[:n, n:].mean()
-
-
-class VariationalAutoencoder(BaseAutoencoder):
+class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
     r"""Learns the distribution of rows by that of their codes.
 
     Maximizes a lower bound on the mean log likelihood of rows,
@@ -180,8 +96,10 @@ class VariationalAutoencoder(BaseAutoencoder):
     binarize : bool, default=False
         For "bernoulli": in each step, entries are drawn anew as 1 with their value as probability,
         and else as 0 (dynamic binarization).
-    categorical_condition : bool, default=False
-        Whether the ``condition`` of `fit` is categories, which become indicators, or numbers.
+    categorical_condition : bool or "auto", default="auto"
+        Whether the ``condition`` of `fit` is classes, which become indicators, or quantities.
+        "auto", column by column: strings, booleans and categories are classes, and so are whole
+        numbers of which there are at most 20, half as many as rows or fewer.
     **other_parameters
         Those of :class:`Autoencoder`, with the same defaults, but for ``loss``,
         ``output_activation``, ``code_activation`` and ``tied_weights``, which follow from the
@@ -260,7 +178,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     objective: str = "elbo"
     n_importance_samples: int = 5
     binarize: bool = False
-    categorical_condition: bool = False
+    categorical_condition: Any = "auto"
 
     _objective_parameters = ("beta", "kl_warmup", "free_bits")
 
@@ -274,8 +192,10 @@ class VariationalAutoencoder(BaseAutoencoder):
         "objective": [StrOptions({"elbo", "iwae"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "binarize": ["boolean"],
-        "categorical_condition": ["boolean"],
+        "categorical_condition": ["boolean", StrOptions({"auto"})],
     }
+
+    _module_class = VariationalEncoderDecoder
 
     _objective = VariationalObjective
     _unused = {
@@ -286,120 +206,6 @@ class VariationalAutoencoder(BaseAutoencoder):
     }
 
     # -- the scikit-learn methods, with a condition ----------------------------------------------
-
-    @unchanged_on_failure
-    @fit_context(prefer_skip_nested_validation=True)
-    @with_callbacks
-    def fit(self, X, y=None, *, target=None, condition=None):
-        """Learn the likelihood, the prior's decoder and the posterior's encoder.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; NaN marks an entry that is not known.
-        y : None
-            Ignored.
-        target : array-like of shape (n_samples, n_outputs), default=None
-            What the rows of X are to become; None is X itself.
-        condition : array-like of shape (n_samples,) or (n_samples, n_conditions), default=None
-            What is known of each row beside it, and code and row depend on: numbers, or with
-            ``categorical_condition=True`` categories.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._fit_given(X, target=target, condition=condition)
-
-    @unchanged_on_failure
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, *, target=None, condition=None):
-        """Train for one pass over X; what `fit` learns before it trains is of the first call.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows of this call.
-        y : None
-            Ignored.
-        target, condition : array-like, default=None
-            As in `fit`.
-
-        Returns
-        -------
-        self : object
-        """
-        return self._partial_fit_given(X, target=target, condition=condition)
-
-    def transform(self, X, condition=None):
-        """The means of the posteriors of the rows of X: their codes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; missing entries are taken as ``fill`` says.
-        condition : array-like, default=None
-            As in `fit`; one value is for all rows.
-
-        Returns
-        -------
-        X_new : ndarray of shape (n_samples, `code_size_`)
-        """
-        return self._encode(self._inputs(X, condition))
-
-    def fit_transform(self, X, y=None, *, target=None, condition=None):
-        """`fit`, and the codes of the same rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
-        y : None
-            Ignored.
-        target, condition : array-like, default=None
-            As in `fit`.
-
-        Returns
-        -------
-        X_new : ndarray of shape (n_samples, `code_size_`)
-        """
-        self.fit(X, y, target=target, condition=condition)
-        return self.transform(X, condition=condition)
-
-    def inverse_transform(self, X, condition=None):
-        """The likelihood's mean for codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, `code_size_`)
-            Codes.
-        condition : array-like, default=None
-            As in `fit`; one value is for all codes.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, `n_outputs_`), or a frame
-            For "multinomial", of a row with as many events as the training rows have on average.
-        """
-        codes = check_codes(self, X)
-        rows = self._decode(codes, self._check_condition(condition, codes))
-        return self._restored(rows, X)
-
-    def reconstruct(self, X, condition=None):
-        """The likelihood's mean for the codes of the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
-        condition : array-like, default=None
-            As in `fit`.
-
-        Returns
-        -------
-        X_hat : ndarray of shape (n_samples, `n_outputs_`), or a frame
-        """
-        return self._restored(self._reconstruct(self._inputs(X, condition)), X)
 
     def posterior(self, X, condition=None):
         """Means and standard deviations of the posterior ``q(z | x)``.
@@ -415,7 +221,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         -------
         mean, std : ndarray of shape (n_samples, `code_size_`)
         """
-        return self._of_posterior(self._inputs(X, condition), lambda posterior: posterior.stddev)
+        return self._of_posterior(
+            self._inputs(X, condition=condition), lambda posterior: posterior.stddev
+        )
 
     def score_samples(
         self, X, *, target=None, condition=None, n_samples=N_SAMPLES, random_state=None
@@ -444,7 +252,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         -------
         scores : ndarray of shape (n_samples,)
         """
-        given = self._check_given(X, target, condition)
+        given = self._check_given(X, target, condition=condition)
+        self._check_support(given, training=False)
         return self._score_samples(given, None, n_samples, random_state)
 
     def score(self, X, y=None, sample_weight=None, *, target=None, condition=None):
@@ -486,7 +295,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         terms : tuple of ndarrays of shape (n_samples,)
             Named ``elbo``, ``log_likelihood`` and ``kl``; the first is the second less the third.
         """
-        given = self._check_given(X, target, condition)
+        given = self._check_given(X, target, condition=condition)
+        self._check_support(given, training=False)
         fit, kl = self._bound(evidence_lower_bound, given, None, n_samples, random_state).T
         return ELBO(fit - kl, fit, kl)
 
@@ -547,7 +357,8 @@ class VariationalAutoencoder(BaseAutoencoder):
             batch = as_batch(module, x, target, condition)
             return bound(module, batch, noise.to(x))
 
-        return (net or self.net_).map_batches(of_rows, *given)
+        bounds = (net or self.net_).map_batches(of_rows, *given)
+        return check_finite(bounds, "The scores", given.X)
 
     def _noise(self, n_samples, random_state):
         generator = torch.Generator().manual_seed(draw_seed(random_state))
@@ -562,7 +373,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 return importance_resampled(module, batch, N_SAMPLES_TO_FILL, n_draws)
             return importance_weighted_mean(module, batch, noise.to(batch.x))
 
-        with drawing(Draws(seed)):
+        with drawing(Draws(seed)), Redirected():
             rows = self.net_.map_batches(of_rows, *given.inputs)
         return rows.swapaxes(0, 1) if n_draws else rows
 
@@ -572,8 +383,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         super()._check_parameters()
         if self.objective == "iwae" and (self.free_bits > 0 or self.divergence != "kl"):
             raise ValueError(
-                "objective='iwae' is one bound on log p(x): it cannot be had with free_bits or "
-                "divergence='mmd', which change the divergence of objective='elbo'."
+                "objective='iwae' is one bound on log p(x): it cannot be combined with "
+                "free_bits or divergence='mmd', which change the divergence of objective='elbo'."
             )
         if self.binarize and self.likelihood != "bernoulli":
             raise ValueError(
@@ -581,65 +392,16 @@ class VariationalAutoencoder(BaseAutoencoder):
                 f"{self.likelihood!r}."
             )
 
-    def _check_given(self, X, target=None, condition=None, reset=False):
-        if reset:  # a failed fit gives them back
-            self._condition_encoder, self._n_conditions = None, 0
-        given = super()._check_given(X, target, reset)
-        self._check_support(given)
-        return given._replace(condition=self._check_condition(condition, given.X, reset))
-
-    def _inputs(self, X, condition=None):
-        rows = self._check_rows(X)
-        return Given(rows, None, self._check_condition(condition, rows))
-
-    def _check_support(self, given):
+    def _check_support(self, given, training=True):
         """Whether rows can be drawn from the likelihood at all."""
         if self.binarize and given.target is not None:
-            raise ValueError("binarize=True draws rows of X anew; it cannot be had with a target.")
+            raise ValueError(
+                "binarize=True draws rows of X anew: it cannot be combined with a target."
+            )
         if self.likelihood == "bernoulli":
-            check_unit_interval(given, "likelihood", self.likelihood, "gaussian")
+            check_unit_interval(given, "likelihood", self.likelihood, "gaussian", training)
         if self.likelihood in OF_COUNTS:
             check_counts(given, self.likelihood)
-
-    def _check_condition(self, condition, X, reset=False):
-        """The condition as numbers, or None."""
-        if reset and condition is not None:
-            condition = as_columns(condition, self.categorical_condition)
-            encoder = OneHotEncoder(sparse_output=False, handle_unknown="error")
-            self._condition_encoder = encoder if self.categorical_condition else StandardScaler()
-            self._condition_encoder.fit(condition)
-        encoder = self._condition_encoder
-        if encoder is None:
-            if condition is not None:
-                raise ValueError(
-                    f"{type(self).__name__} was fitted without a condition: leave condition= out, "
-                    "or fit anew with one."
-                )
-            return None
-        if condition is None:
-            raise ValueError(
-                f"{type(self).__name__} was fitted with a condition, on which the code and the row "
-                "depend: give condition=."
-            )
-        condition = as_columns(condition, self.categorical_condition)
-        if len(condition) == 1 < len(X):
-            condition = np.repeat(condition, len(X), axis=0)
-        if len(condition) != len(X):
-            raise ValueError(
-                f"condition has {len(condition)} rows, but there are {len(X)} rows to go with it: "
-                "give one for each, or one for all."
-            )
-        if condition.shape[1] != encoder.n_features_in_:
-            raise ValueError(
-                f"condition has {condition.shape[1]} columns, but {type(self).__name__} was fitted "
-                f"with {encoder.n_features_in_}."
-            )
-        try:
-            condition = encoder.transform(condition)
-        except ValueError as error:
-            raise ValueError(f"condition has values that `fit` has not seen: {error}") from error
-        self._n_conditions = condition.shape[1]
-        return condition.astype(X.dtype)
 
     def _learn_units(self, given):
         super()._learn_units(given)
@@ -655,16 +417,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._make_likelihood().n_parameters
 
     def _make_likelihood(self):
-        likelihood = LIKELIHOODS[self.likelihood](self.n_outputs_, self.dispersion)
-        if self._groups:
-            likelihood.indicate(self._groups)
+        likelihood = LIKELIHOODS[self.likelihood](self._n_outputs, self.dispersion)
+        if self._target_format.groups:
+            likelihood.indicate(self._target_format.groups)
         return likelihood
 
     def _join(self, *parts):
         likelihood = self._make_likelihood()
         if self.likelihood == "multinomial":
             likelihood.total.fill_(self._mean_total)
-        module = VariationalEncoderDecoder(
+        module = self._module_class(
             likelihood,
             self.code_size_,
             *parts,
@@ -677,26 +439,6 @@ class VariationalAutoencoder(BaseAutoencoder):
     def _make_objective(self):
         settings = self.beta, self.kl_warmup, self.free_bits, self.divergence
         return self._objective(super()._make_objective(), *settings)
-
-    def _start(self, module, rows):
-        if rows.condition is None or self._shortcut() != "pca" or rows.target is not rows.x:
-            return super()._start(module, rows)
-        rows = start_rows(rows)
-        # Probabilistic PCA of what the condition leaves unexplained.
-        condition, x = (tensor.double().cpu() for tensor in (rows.condition, rows.x))
-        linear = LinearRegression().fit(condition.numpy(), x.numpy())
-        effect, center = torch.from_numpy(linear.coef_), torch.from_numpy(linear.intercept_)
-        left = (x - (condition @ effect.T + center)).to(rows.x)
-        module = super()._start(module, Batch(left, left, rows.observed, rows.condition))
-        encoder, decoder = (find(h, Shortcut).shortcut for h in (module.encoder, module.decoder))
-        effect, center = effect.float(), center.float()
-        with torch.no_grad():
-            axes = encoder.weight[:, : self.n_features_in_]
-            encoder.weight[:, self.n_features_in_ :] = -axes @ effect
-            encoder.bias -= axes @ center
-            decoder.weight[:, self.code_size_ :] = effect
-            decoder.bias += center
-        return module
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)
@@ -712,28 +454,3 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "free_bits.",
                 UserWarning,
             )
-
-
-def as_columns(condition, categorical):
-    """A condition in two dimensions."""
-    if not hasattr(condition, "columns"):
-        condition = np.asarray(condition)
-        condition = condition.reshape(-1, 1) if condition.ndim < 2 else condition
-    return check_array(condition, dtype=None if categorical else "numeric", input_name="condition")
-
-
-def check_counts(given, likelihood):
-    """Whether what is to be rebuilt can be drawn from a distribution of counts."""
-    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
-    observed = entries[~np.isnan(entries)]
-    if np.any(observed < 0) or np.any(observed != np.round(observed)):
-        raise ValueError(
-            f"likelihood={likelihood!r} needs {name} to be counts, integers of at least 0, but "
-            f"found {observed[(observed < 0) | (observed != np.round(observed))][0]:g}: use "
-            "likelihood='gaussian' for other numbers."
-        )
-    if likelihood == "multinomial" and len(observed) < entries.size:
-        raise ValueError(
-            f"likelihood='multinomial' needs all counts of a row, but {name} has missing entries: "
-            "fill them, or use likelihood='poisson'."
-        )

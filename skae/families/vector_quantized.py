@@ -121,6 +121,8 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         "output": [StrOptions({"vectors", "indices"})],
     }
 
+    _module_class = VectorQuantizedEncoderDecoder
+
     def transform(self, X):
         """Codes of the rows of X: vectors of the codebook, or their numbers.
 
@@ -200,7 +202,7 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
 
     def _join(self, *parts):
         quantizer = VectorQuantizer(self.codebook_size, self.embedding_size_, self.decay)
-        return VectorQuantizedEncoderDecoder(quantizer, *parts)
+        return self._module_class(quantizer, *parts)
 
     def _make_objective(self):
         return CommitmentObjective(super()._make_objective(), self.commitment)

@@ -33,10 +33,13 @@ class Output(NamedTuple):
 
 
 class Units(nn.Module):
-    """``(x - center) / scale``: a center for each column, one scale for all of them.
+    """``(x - center) / scale``: a center for each column, and one scale for all that share a unit.
 
-    One scale leaves the squared error what it was, up to a factor: errors are then fractions of
-    the variance of X, and neither the unit nor the origin of X matters to the training.
+    One scale for a table leaves the squared error what it was, up to a factor: errors are then
+    fractions of the variance of X, and neither the unit nor the origin of X matters to training.
+    Columns that differ in their units (channels, columns of a frame) have scales of their own.
+
+    Both are held in float64, and taken in the precision of x.
     """
 
     def __init__(self, center, scale):
@@ -44,11 +47,17 @@ class Units(nn.Module):
         self.register_buffer("center", center)
         self.register_buffer("scale", scale)
 
+    def of(self, x):
+        """Center and scale in the precision of x."""
+        return self.center.to(x.dtype), self.scale.to(x.dtype)
+
     def forward(self, x):
-        return (x - self.center).div_(self.scale)
+        center, scale = self.of(x)
+        return (x - center).div_(scale)
 
     def inverse(self, x):
-        return torch.addcmul(self.center, x, self.scale)
+        center, scale = self.of(x)
+        return torch.addcmul(center, x, scale)
 
 
 class EncoderDecoder(nn.Module):
@@ -128,7 +137,7 @@ class BiasedEncoderDecoder(EncoderDecoder):
         return Output(code, x, logits)
 
     def _decoded(self, code):
-        return self.decoder(code) + code[..., -1:] / self.units.scale
+        return self.decoder(code) + code[..., -1:] / self.units.of(code)[1]
 
     def encode(self, x, bias):
         return torch.cat([super().encode(x), bias], dim=-1)

@@ -30,7 +30,7 @@ class FoldIn(nn.Module):
 
     def encode(self, x, bias=None):
         """The vectors of users and their biases, from ratings in the users' units, else NaN."""
-        left = x - self.units.center
+        left = x - self.units.of(x)[0]
         if bias is not None:
             left = left - bias
         vectors = left.new_zeros(len(x), self.codes.shape[1])
@@ -45,7 +45,7 @@ class FoldIn(nn.Module):
     def decode(self, code):
         size = self.codes.shape[1]
         bias = code[:, size:].sum(1, keepdim=True)  # of one number, or none
-        return self.units.center + bias + code[:, :size] @ self.codes.T
+        return self.units.of(code)[0] + bias + code[:, :size] @ self.codes.T
 
     def reconstruct(self, x, *bias):
         return self.decode(self.encode(x, *bias))

@@ -14,8 +14,8 @@ SILENT = nn.Identity, nn.Dropout, Noise
 CHUNK_SIZE = 4
 
 
-def squared_jacobian_norm(encoder, x, n_projections=None, generator=None):
-    """``||J||_F^2`` of each row, J being the encoder's Jacobian there: (n,).
+def squared_jacobian_norm(encoder, x, n_projections=None, generator=None, weights=1.0):
+    """``||J diag(weights)||_F^2`` of each row, J being the encoder's Jacobian there: (n,).
 
     The encoder is taken as it is in evaluation, without noise and dropout. A single layer
     ``a(W x + b)`` has the closed form ``sum_j a'(u_j)^2 ||w_j||^2``, with ``u = W x + b``. For any
@@ -33,23 +33,23 @@ def squared_jacobian_norm(encoder, x, n_projections=None, generator=None):
     with evaluating(encoder):
         match layers_of(encoder):
             case [nn.Linear() | TiedLinear() as linear, *rest] if all(map(is_elementwise, rest)):
-                return one_layer_norm(linear, nn.Sequential(*rest), x)
-        return pulled_back_norm(encoder, x, n_projections, generator)
+                return one_layer_norm(linear, nn.Sequential(*rest), x, weights)
+        return pulled_back_norm(encoder, x, n_projections, generator, weights)
 
 
-def one_layer_norm(linear, activation, x):
+def one_layer_norm(linear, activation, x, weights=1.0):
     """The closed form of ``activation(linear(x))``."""
     u = linear(x)
     (slope,) = torch.func.vjp(activation, u)[1](torch.ones_like(u))
-    return slope.square() @ linear.weight.square().sum(1)
+    return slope.square() @ (linear.weight * weights).square().sum(1)
 
 
-def pulled_back_norm(encoder, x, n_projections=None, generator=None):
+def pulled_back_norm(encoder, x, n_projections=None, generator=None, weights=1.0):
     """The sum of ``||J^T v||^2`` over `directions` v."""
     code, pull_back = torch.func.vjp(encoder, x)
 
     def squared_norm(direction):
-        return pull_back(direction)[0].flatten(1).square().sum(1)
+        return (pull_back(direction)[0] * weights).flatten(1).square().sum(1)
 
     along = directions(code, n_projections, generator)
     if len(along) == 1:  # vmap would cost as much again as a small step

@@ -112,12 +112,13 @@ class GroupSoftmax(nn.Module):
         self.groups = groups
 
     def forward(self, x):
-        x = x.clone()
+        x, (center, scale) = x.clone(), self.units.of(x)
+        scale = scale.expand_as(center)
         for group in self.groups:
-            frequency = self.units.center[group]
-            steps = 4 * self.units.scale * x[..., group]
+            frequency = center[group]
+            steps = 4 * scale[group] * x[..., group]
             probability = (frequency.clamp(min=SMALLEST_PROBABILITY).log() + steps).softmax(-1)
-            x[..., group] = (probability - frequency) / self.units.scale
+            x[..., group] = (probability - frequency) / scale[group]
         return x
 
 

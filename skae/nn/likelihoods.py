@@ -68,7 +68,7 @@ class Likelihood(nn.Module):
 
     def log_unit(self, units):
         """What an entry's log density is more in units of X than in standardized units."""
-        return -torch.log(units.scale)
+        return -torch.log(units.scale).to(self.log_dispersion.dtype)
 
     def mean(self, distribution, units):
         """The mean row, in units of X."""
@@ -163,7 +163,7 @@ class Discrete(Likelihood):
         return units.inverse(x).round()
 
     def log_unit(self, units):
-        return torch.zeros_like(units.scale)
+        return 0.0
 
     def mean(self, distribution, units):
         return distribution.mean
@@ -186,7 +186,7 @@ class BernoulliLikelihood(Discrete):
 
 def positive(location, units):
     """A rate that is the column's mean, and has slope one, where the location is that mean."""
-    mean = units.center.clamp(min=1e-4)
+    mean = units.of(location)[0].clamp(min=1e-4)
     relative = (units.inverse(location) - mean) / mean
     return mean * F.softplus(2 * LOG_2 * relative) / LOG_2 + 1e-8
 
@@ -261,7 +261,7 @@ class SoftmaxLikelihood(MultinomialLikelihood):
     """
 
     def distribution(self, location, units):
-        popularity = units.center.clamp(min=1e-8).log()
+        popularity = units.of(location)[0].clamp(min=1e-8).log()
         return Shares(popularity + location)
 
     def in_units(self, x, units):

@@ -23,7 +23,7 @@ from skae import (
 from skae.engine.batches import Batch
 from skae.nn.autoencoder import find
 from skae.nn.filling import GaussianFill
-from skae.rows.validation import Given
+from skae.rows.given import Given
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 INNER = [
@@ -259,7 +259,7 @@ def test_a_new_category_stays_and_tells_nothing(frame):
 def test_categories_are_hidden_whole(frame):
     imputer = make().fit(frame)
     autoencoder = imputer.autoencoder_
-    noise, groups = autoencoder._make_noise(), autoencoder._groups
+    noise, groups = autoencoder._make_noise(), autoencoder._format.groups
     noisy = noise.train()(torch.ones(500, autoencoder.n_features_in_))
     for group in groups:
         assert (noisy[:, group].std(1) == 0).all()

@@ -161,7 +161,7 @@ def test_a_score_does_not_depend_on_the_company_even_among_ties():
 
 def test_few_reference_rows_do(X):
     model = detector(max_reference=30).fit(X)
-    assert len(model._among_rows.rows) == 30
+    assert len(model._scores.among_rows.rows) == 30
     assert np.isfinite(model.score_samples(X)).all()
 
 

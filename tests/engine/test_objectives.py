@@ -110,19 +110,13 @@ def test_the_batch_size_does_not_change_what_is_minimized(module):
 
 
 @pytest.mark.parametrize("loss", FORMULAS)
-def test_the_total_error_is_in_units_of_x(loss, module):
+def test_errors_of_one_scale_have_its_unit(loss, module):
     x, x_hat = draw(5, 4), draw(5, 4, seed=1)
-    total = Objective(loss).total_error(Output(None, x_hat), Batch.of(x), module)
-    unit = 3.0 ** (1 if loss == "absolute_error" else 2)
-    assert_allclose(total, unit * FORMULAS[loss]((x - x_hat).numpy()).sum(axis=1))
-
-
-def test_the_total_error_stands_for_all_entries(module):
-    x, x_hat = draw(5, 4), draw(5, 4, seed=1)
-    x[2, [0, 3]] = torch.nan
-    total = Objective().total_error(Output(None, x_hat), Batch.of(x), module)
-    expected = np.nanmean((x - x_hat) ** 2, axis=1) * 4 * 9
-    assert_allclose(total, expected)
+    objective = Objective(loss)
+    errors = objective.row_error(Output(None, x_hat), Batch.of(x), module)
+    assert_allclose(errors, FORMULAS[loss]((x - x_hat).numpy()).mean(axis=1))
+    assert objective.unit(3.0) == 3.0 ** (1 if loss == "absolute_error" else 2)
+    assert objective.unit(np.array([3.0, 2.0])) == 1
 
 
 # -- missing entries ----------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_where_the_channels_are_does_not_matter():
     first = ConvolutionalAutoencoder(**QUICK).fit(np.moveaxis(X, -1, 1))
     assert last.image_shape_ == first.image_shape_ == (3, 9, 8)
     x = torch.from_numpy(X.reshape(20, -1))
-    fold = last._image_fold
+    fold = last._format.fold
     assert_array_equal(fold(x), np.moveaxis(X, -1, 1))
     assert_array_equal(fold.inverse(fold(x)), x)
     # With means and dispersions, all means come first.
@@ -149,7 +149,7 @@ def test_images_become_images_of_another_shape(images):
     assert ae.reconstruct(images).shape == small.shape
     flat = images[:100].reshape(100, -1)
     ae = ConvolutionalAutoencoder(**QUICK, image_shape=(8, 8)).fit(flat, target=2 * flat)
-    assert ae._target_fold() == ae._image_fold
+    assert ae._target_format.fold == ae._format.fold
     colored = np.stack([images, 16 - images, images / 2], axis=-1)
     ae = ConvolutionalAutoencoder(**{**QUICK, "max_epochs": 20, "code_size": 16})
     ae.fit(images, target=colored)

@@ -18,7 +18,7 @@ from skae import (
 )
 from skae.nn.autoencoder import find
 from skae.nn.layers import NOISES, MaskingNoise, Noise, SaltAndPepperNoise, SwapNoise
-from skae.rows.validation import Given
+from skae.rows.given import Given
 
 ROWS = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)) + torch.arange(4.0)
 

@@ -12,7 +12,7 @@ from skae.model_selection import reconstruction_r2
 from skae.nn.autoencoder import find
 from skae.nn.mlp import MLP
 from skae.nn.top_k import BatchTopK, Shift, TopKEncoderDecoder, UnitLinear, top_k
-from skae.rows.validation import Given
+from skae.rows.given import Given
 
 SHORT = {**SHORT, "code_size": 24, "hidden_layer_sizes": (), "k": 5}
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from skae import DenoisingAutoencoder, MaskedAutoencoder
 from skae.nn.convolutional import Fold
 from skae.nn.masked import ImagePatches, sine_positions
-from skae.rows.validation import Given
+from skae.rows.given import Given
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 QUICK = {

@@ -179,7 +179,9 @@ def test_scores_are_minus_the_error_of_the_observed_entries():
     rows[3] = rows[3].copy()
     rows[3][1, 0] = np.nan  # missing, and no end
     ae = SequenceAutoencoder(**QUICK).fit(rows)
-    errors = [np.nanmean((x - y) ** 2) for x, y in zip(rows, ae.reconstruct(rows), strict=True)]
+    scale = ae.scale_[:2]  # each channel has a unit of its own
+    rebuilt = ae.reconstruct(rows)
+    errors = [np.nanmean(((x - y) / scale) ** 2) for x, y in zip(rows, rebuilt, strict=True)]
     assert_allclose(ae.score_samples(rows), -24 * np.array(errors), rtol=1e-4)
     assert set(ae.predict(rows)) <= {-1, 1}
 
@@ -204,8 +206,9 @@ def test_the_center_of_steps_that_few_rows_reach():
 def test_it_starts_at_pca():
     X = waves(100, 12, 2)
     ae = SequenceAutoencoder(5, max_epochs=0, random_state=0).fit(X)
-    pca = PCA(5).fit(X.reshape(100, -1))
-    expected = pca.inverse_transform(pca.transform(X.reshape(100, -1)))
+    flat = X.reshape(100, -1) / ae.scale_  # each channel in its own unit
+    pca = PCA(5).fit(flat)
+    expected = ae.scale_ * pca.inverse_transform(pca.transform(flat))
     assert_allclose(ae.reconstruct(X).reshape(100, -1), expected, atol=1e-3)
 
 
@@ -566,7 +569,7 @@ def test_bad_shapes():
         ahead.forecast(waves(d=3))
     with pytest.raises(ValueError, match="has 2 steps, but horizon=2"):
         SequenceAutoencoder(**QUICK, horizon=2).fit([*ragged(), np.ones(2)])
-    with pytest.raises(ValueError, match="target cannot be had"):
+    with pytest.raises(ValueError, match="target cannot be combined"):
         SequenceAutoencoder(**QUICK, horizon=2).fit(X, target=X)
     varied = SequenceAutoencoder(**QUICK).fit(ragged())
     for lengths, message in (([3], "shape"), ([0] * 30, "from 1 to 12"), ([13] * 30, "to 12")):

@@ -70,7 +70,7 @@ class Module(torch.nn.Module):
 
 def kl_of(codes, n_batches, rho=0.05):
     """The mean penalty over the batches of one pass, after another; and its mean gradient."""
-    objective = KLObjective(Objective(), 1.0, rho, low=0.0)
+    objective = KLObjective(Objective(), 1.0, rho, 0.0, codes.shape[1])
     module, penalties, gradients = Module().train(), [], []
     for batch in 2 * list(codes.tensor_split(n_batches)):
         offset = torch.zeros(codes.shape[1], requires_grad=True)
@@ -98,7 +98,7 @@ def test_the_batch_size_does_not_change_what_kl_minimizes():
 
 def test_kl_is_the_divergence():
     codes = torch.tensor([[0.2, 0.5], [0.4, 0.7]])
-    objective = KLObjective(Objective(), 2.0, 0.1, low=0.0)
+    objective = KLObjective(Objective(), 2.0, 0.1, 0.0, codes.shape[1])
     value = objective.penalty(Output(codes, None), codes, Module().eval()).item()
     expected = sum(entropy([0.1, 0.9], [m, 1 - m]) for m in (0.3, 0.6))
     assert value == pytest.approx(2 * expected, rel=1e-5)

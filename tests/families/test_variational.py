@@ -19,7 +19,7 @@ from skae import DenoisingAutoencoder, VariationalAutoencoder
 from skae.engine.net import as_batch
 from skae.nn.likelihoods import LIKELIHOODS
 from skae.nn.variational import draws, evidence_lower_bound, importance_weighted_bound
-from skae.rows.validation import Given
+from skae.rows.given import Given
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:max_epochs=", "ignore:Posterior collapse:UserWarning"
@@ -537,7 +537,7 @@ def test_a_condition_where_there_was_none(X):
         ({"output_activation": "relu"}, "output_activation='relu' is not for"),
         ({"code_activation": "relu"}, "code_activation='relu' is not for"),
         ({"tied_weights": True}, "tied_weights=True is not for"),
-        ({"objective": "iwae", "free_bits": 1.0}, "cannot be had with free_bits"),
+        ({"objective": "iwae", "free_bits": 1.0}, "cannot be combined with free_bits"),
         ({"objective": "iwae", "divergence": "mmd"}, "divergence='mmd'"),
         ({"binarize": True}, "likelihood='bernoulli'"),
         ({"likelihood": "bernoulli"}, r"X in \[0, 1\].*MinMaxScaler"),

@@ -120,8 +120,21 @@ def test_binary_cross_entropy_refuses_rows_outside_zero_and_one(bad, unit_X):
         ae.fit(X)
     with pytest.raises(ValueError, match="squared_error"):  # says what to do
         ae.partial_fit(X)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1])
+def test_new_rows_a_little_outside_are_taken_for_the_nearest_end(bad, unit_X):
+    """As scalers give them: what is further away is in another unit."""
+    ae = Autoencoder(**SHORT, loss="binary_cross_entropy").fit(unit_X)
+    X = unit_X[:5].copy()
+    X[3, 2] = bad
+    rebuilt = ae.reconstruct(X)
+    target = X.clip(0, 1)
+    expected = target * np.log(rebuilt) + (1 - target) * np.log(1 - rebuilt)
+    assert_allclose(ae.score_samples(X), expected.sum(axis=1), rtol=1e-4)
+    X[3, 2] = 30 * bad
     with pytest.raises(ValueError, match="binary_cross_entropy"):
-        ae.fit(unit_X).score_samples(X)
+        ae.score_samples(X)
 
 
 def test_binary_cross_entropy_takes_what_it_gives(unit_X):

@@ -15,17 +15,17 @@ from skae import (
     KSparseAutoencoder,
     StackedAutoencoder,
     VariationalAutoencoder,
-    _architecture,
-    _batches,
 )
+from skae.base import architecture
+from skae.engine import batches
 from skae.engine.batches import Batch, Batches, SparseRows, dense
-from skae.rows.validation import center_and_scale
+from skae.rows.units import center_and_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=", "ignore:Posterior collapse")
 TAKE_SPARSE = [cls for cls in ALL_ESTIMATORS if get_tags(cls()).input_tags.sparse]
 REFUSE_SPARSE = [cls for cls in ALL_ESTIMATORS if not get_tags(cls()).input_tags.sparse]
 # Of those, what is not stored is unknown, and no zero.
-OF_ZEROS = [cls for cls in TAKE_SPARSE if not np.isnan(cls._absent)]
+OF_ZEROS = [cls for cls in TAKE_SPARSE if not np.isnan(cls._formats[-1].absent)]
 CONTAINERS = [sp.csr_array, sp.csr_matrix, sp.csc_array, sp.csc_matrix, sp.coo_array, sp.coo_matrix]
 METHODS = ["transform", "reconstruct", "score_samples", "decision_function"]
 
@@ -169,7 +169,7 @@ def test_nothing_but_batches_becomes_dense(monkeypatch, counts):
         return make(self)
 
     monkeypatch.setattr(SparseRows, "dense", watched)
-    monkeypatch.setattr(_architecture, "START_ENTRIES", 64 * X.shape[1])
+    monkeypatch.setattr(architecture, "START_ENTRIES", 64 * X.shape[1])
     monkeypatch.setattr("skae.engine.net.INFERENCE_ELEMENTS", 64 * X.shape[1])
     for cls in OF_ZEROS:
         model = quick(cls, early_stopping=True, max_epochs=1, batch_size=50).fit(X)
@@ -180,7 +180,7 @@ def test_nothing_but_batches_becomes_dense(monkeypatch, counts):
 
 def test_pca_of_large_sparse_rows_is_that_of_dense_ones(monkeypatch, counts):
     start = quick(Autoencoder, max_epochs=0, hidden_layer_sizes=())
-    monkeypatch.setattr(_architecture, "START_ENTRIES", 10)
+    monkeypatch.setattr(architecture, "START_ENTRIES", 10)
     rebuilt = start.fit(sp.csr_array(counts)).reconstruct(counts)
     pca = PCA(3).fit(counts)
     expected = pca.inverse_transform(pca.transform(counts))
@@ -238,4 +238,4 @@ def test_batches_of_sparse_rows_are_those_of_dense_rows(shuffle, counts):
         assert torch.equal(one.x, other.x)
         assert other.target is other.x
         assert other.observed is None
-    assert _batches.filled(arrays[1])[1] is None
+    assert batches.filled(arrays[1])[1] is None

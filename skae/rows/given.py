@@ -1,0 +1,128 @@
+"""What the methods of an estimator are given, as arrays that are known to be valid."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .._errors import NotFiniteError, listed
+from ..engine.batches import SparseRows
+
+FLOATS = (np.float64, np.float32)
+# What lies outside [0, 1] by no more is there by rounding.
+ROUNDING = 1e-6
+
+
+class Given(NamedTuple):
+    """What `fit` and `score_samples` are given."""
+
+    X: np.ndarray | SparseRows
+    target: np.ndarray | None = None  # None: X
+    condition: np.ndarray | None = None  # what is known of the rows beside them
+
+    @property
+    def rebuilt(self):
+        """What the rows are to become."""
+        return self.X if self.target is None else self.target
+
+    @property
+    def rebuilt_name(self):
+        """What the user calls them."""
+        return "X" if self.target is None else "target"
+
+    @property
+    def inputs(self):
+        """What a module's encoder is given."""
+        return (self.X,) if self.condition is None else (self.X, self.condition)
+
+    def take(self, index):
+        """The rows of the given numbers."""
+        return Given(*(None if array is None else array[index] for array in self))
+
+
+def entries_of(rows):
+    """All entries of rows; of sparse ones those stored, and one for the rest."""
+    return rows.entries if isinstance(rows, SparseRows) else rows
+
+
+def check_unit_interval(given, parameter, value, instead, training=True):
+    """Whether what is to be rebuilt lies in [0, 1], which a value of a parameter asks for.
+
+    Rounding is tolerated: scalers give 1.0000000000000002. New rows may lie outside by as much as
+    the interval is long, and are taken for its nearest end: a scaler gives such rows. What lies
+    further away is in another unit.
+    """
+    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
+    low, high = np.nanmin(entries, initial=np.inf), np.nanmax(entries, initial=-np.inf)
+    margin = ROUNDING if training else 1.0
+    if low < -margin or high > 1 + margin:
+        raise ValueError(
+            f"{parameter}={value!r} needs {name} in [0, 1], but {name} spans [{low:g}, {high:g}]: "
+            f"scale it (MinMaxScaler(clip=True)) or use {parameter}={instead!r}."
+        )
+
+
+def check_codes(estimator, codes):
+    """Codes as an array of floats; their number must be the one learned in `fit`."""
+    check_is_fitted(estimator)
+    codes = check_array(codes, dtype=FLOATS, accept_sparse="csr")
+    codes = np.ascontiguousarray(codes.toarray() if sp.issparse(codes) else codes)
+    if codes.shape[1] != estimator.code_size_:
+        raise ValueError(
+            f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "
+            f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
+        )
+    return codes
+
+
+def in_precision(scores, dtype):
+    """Scores in X's precision, or in float64 where that cannot hold them."""
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = scores.astype(dtype)
+    held = np.isfinite(narrow) & (np.abs(narrow) >= np.finfo(dtype).tiny)
+    return narrow if np.all(held | (scores == 0)) else scores
+
+
+def check_finite(rows, what, found, names=None):
+    """``rows`` if they are finite; else an error that names the columns of what was ``found``.
+
+    Numbers that are finite in what a user gives may be too large for the arithmetic of a net.
+    """
+    if np.isfinite(rows).all():
+        return rows
+    largest = np.max(np.abs(np.nan_to_num(entries_of(found))))
+    where = ""
+    if rows.ndim == 2:
+        columns = np.flatnonzero(~np.isfinite(rows).all(axis=0))
+        columns = columns.tolist() if names is None else [names[j] for j in columns]
+        where = f" in column(s) {listed(columns)}"
+    raise NotFiniteError(
+        f"{what} would not be finite{where}: entries as large as {largest:g}, beside those of fit, "
+        f"are too large for {rows.dtype}. Check them, or leave such rows out."
+    )
+
+
+def check_counts(given, likelihood):
+    """Whether what is to be rebuilt can be drawn from a distribution of counts."""
+    name, entries = given.rebuilt_name, entries_of(given.rebuilt)
+    observed = entries[~np.isnan(entries)]
+    if np.any(observed < 0) or np.any(observed != np.round(observed)):
+        raise ValueError(
+            f"likelihood={likelihood!r} needs {name} to be counts, integers of at least 0, but "
+            f"found {observed[(observed < 0) | (observed != np.round(observed))][0]:g}: use "
+            "likelihood='gaussian' for other numbers."
+        )
+    if likelihood == "multinomial" and len(observed) < entries.size:
+        raise ValueError(
+            f"likelihood='multinomial' needs all counts of a row, but {name} has missing entries: "
+            "fill them, or use likelihood='poisson'."
+        )
+
+
+def as_columns(condition, categorical):
+    """A condition in two dimensions."""
+    if not hasattr(condition, "columns"):
+        condition = np.asarray(condition)
+        condition = condition.reshape(-1, 1) if condition.ndim < 2 else condition
+    return check_array(condition, dtype=None if categorical else "numeric", input_name="condition")

@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 
 def pytest_addoption(parser):
     parser.addoption("--mutations", type=int, default=200, help="files that are damaged at random")
+    parser.addoption("--kills", type=int, default=1, help="how often a fit is killed and goes on")
 
 
 def pytest_configure(config):

@@ -83,6 +83,9 @@ class BaseAutoencoder(
         self._seed = draw_seed(self.random_state)
         given = self._check_given(X, **given, reset=not continued)
         self._check_support(given, training=True)
+        self._key = None
+        if self.checkpoint is not None:
+            self._find_checkpoint(given, self.net_ if continued else None)
         if not continued:
             self._learn_units(given)
         return self._fit(given, self.net_ if continued else None)

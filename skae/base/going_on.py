@@ -25,6 +25,7 @@ OF_THE_CALL = (
     "refit",
     "warm_start",
     "keep_interrupted",
+    "checkpoint",
     "contamination",
     "random_state",
     "code_density",

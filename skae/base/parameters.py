@@ -1,5 +1,6 @@
 """Parameters that are declared once, as annotated attributes of a class; and those all share."""
 
+import os
 from dataclasses import KW_ONLY, dataclass, field
 from inspect import get_annotations
 from numbers import Integral, Real
@@ -92,6 +93,7 @@ class Parameters:
     contamination: Any = "auto"
     callbacks: Any = None
     keep_interrupted: bool = False
+    checkpoint: Any = None
     device: Any = "auto"
     verbose: int = 0
     random_state: Any = None
@@ -130,6 +132,7 @@ class Parameters:
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "callbacks": [list, tuple, None],
         "keep_interrupted": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
         "verbose": ["verbose"],
         "random_state": ["random_state"],

@@ -97,6 +97,8 @@ class SavingMixin:
         state = self.__getstate__()
         del state[VERSION]
         state.pop("_skl_callbacks", None)  # those of set_callbacks, which only watch a training
+        if "checkpoint" in state:  # a folder of this machine
+            state["checkpoint"] = None
         return state
 
     def _take_state_from_file(self, state):

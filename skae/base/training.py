@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._errors import NotFiniteError, warn
 from ..engine.batches import as_users_have_it
+from ..engine.checkpoints import Checkpoint, key_of
 from ..engine.devices import step_threads
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
@@ -22,6 +23,8 @@ from .scores import ENOUGH_ROWS
 N_UPDATES = 500
 N_UPDATES_OF_FOLDS = 200
 FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has noisy gradients
+# Parameters that no bit of a net follows from; and the seed, which is drawn from its parameter.
+ONLY_OF_THE_RUN = ("checkpoint", "verbose", "keep_interrupted", "random_state")
 # Of calls of `partial_fit` without end.
 EPOCHS_TO_REMEMBER = 200
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
@@ -39,6 +42,8 @@ N_FOLDS = 4
 
 class TrainingMixin:
     """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
+
+    _key = None  # names the files of its checkpoints
 
     def _fit(self, given, net=None):
         """Choose the number of epochs, train for it, and keep what was learned.
@@ -82,6 +87,19 @@ class TrainingMixin:
             self._warn_cut_short()
         context.call_on_fit_task_end(estimator=self, **data)
         return self
+
+    def _find_checkpoint(self, given, net):
+        """Name the fit by all that its bits follow from.
+
+        One without a seed gets its seed of the name: killed and called again, it is the same fit.
+        """
+        params = self.get_params(deep=False)
+        seed = None if params["random_state"] is None else self._seed
+        params = {name: value for name, value in params.items() if name not in ONLY_OF_THE_RUN}
+        start = None if net is None else net.module_.state_dict()
+        self._key = key_of(type(self), params, seed, start, given)
+        if seed is None:
+            self._seed = int(self._key[:7], 16)
 
     def _partial_fit(self, given, net=None):
         """One pass over X, at a constant learning rate."""
@@ -152,6 +170,7 @@ class TrainingMixin:
             verbose=self.verbose,
             name=name,
             keep_interrupted=self.keep_interrupted,
+            checkpoint=self._key and Checkpoint(self.checkpoint, f"{self._key}-{name.split()[0]}"),
         )
         context.call_on_fit_task_end(estimator=self, **data)
         return run

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import KFold, train_test_split
 from tqdm.auto import tqdm
 
+from .checkpoints import NoCheckpoint
 from .devices import step_threads
 from .net import AutoencoderNet, Stopped
 
@@ -20,6 +21,8 @@ class Run:
 
     losses: list = field(default_factory=list)  # that were watched, by epoch
     best_epoch: int = 0
+    best_states: list | None = None  # of nets that are watched on held-out rows
+    n_unsettled: int = 0  # losses that cannot be compared, for what is evaluated still changed
     cut_short: bool = False  # by max_epochs, while the loss still fell
     interrupted: bool = False
 
@@ -36,6 +39,7 @@ def train(
     verbose=0,
     name="",
     keep_interrupted=False,
+    checkpoint=None,
 ):
     """Train the nets in step and find the epoch at which their mean loss is lowest.
 
@@ -46,24 +50,30 @@ def train(
     that is not better than epoch 0 by the share ``tol``, and by the standard error of the
     difference, is epoch 0.
 
-    Nets with held-out rows are left as they were at the best epoch.
+    Nets with held-out rows are left as they were at the best epoch. With a ``checkpoint``
+    training goes on from where that was written, to the same bits.
     """
     held = held or [None] * len(nets)
     validated = held[0] is not None
-    n_unsettled = 0  # losses that cannot be compared, for what is evaluated still changes
+    checkpoint = checkpoint or NoCheckpoint()
     sizes = [len(batch) for batch in (held if validated else rows)]
     margin = partial(nets[0].criterion_.margin, tol=tol)
     run = Run(cut_short=max_epochs > 0)
     if validated:
-        first_states = best_states = states_of(nets)
+        first_states = run.best_states = states_of(nets)
         loss, first_errors = evaluate(nets, held)
         run.losses.append(loss)
+    if checkpoint.read(run, nets):
+        return run
+    first_epoch = len(run.losses) - validated + 1
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_begin", X=train_rows, y=held_rows)
+    checkpoint.restore_callbacks(nets)
     bar = tqdm(total=max_epochs, desc=name, unit="epoch", disable=not verbose)
+    bar.update(first_epoch - 1)
     try:
         with step_threads(nets[0], rows[0]):
-            for epoch in range(1, max_epochs + 1):
+            for epoch in range(first_epoch, max_epochs + 1):
                 losses = []
                 for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
                     net.fit_loop(train_rows, held_rows, epochs=1)
@@ -75,14 +85,15 @@ def train(
                 if loss < min(run.losses, default=math.inf):
                     run.best_epoch = epoch
                     if validated:
-                        best_states = states_of(nets)
+                        run.best_states = states_of(nets)
                 run.losses.append(loss)
                 if nets[0].module_.progress < nets[0].module_.settled:
-                    n_unsettled = len(run.losses)
-                stalled = has_stalled(run.losses[n_unsettled:], patience, margin)
+                    run.n_unsettled = len(run.losses)
+                stalled = has_stalled(run.losses[run.n_unsettled :], patience, margin)
                 if stalled or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break
+                checkpoint.write(run, nets)
     except KeyError as error:
         if "valid_loss" not in str(error):
             raise
@@ -101,12 +112,15 @@ def train(
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_end", X=train_rows, y=held_rows)
     if validated:
-        restore(nets, best_states)
+        restore(nets, run.best_states)
         gains = first_errors - evaluate(nets, held)[1]
         needed = max(margin(run.losses[0]), gains.std() / math.sqrt(len(gains)))
         if run.losses[0] - run.losses[run.best_epoch] <= needed:
             run.best_epoch = 0
             restore(nets, first_states)
+        run.best_states = None
+    if not run.interrupted:
+        checkpoint.write(run, nets, ended=True)
     return run
 
 

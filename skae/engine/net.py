@@ -83,6 +83,12 @@ class AutoencoderNet(NeuralNet):
         log = [("print_log", PrintLog())] if self.verbose > 1 else []
         return [("epoch_timer", EpochTimer()), *log]
 
+    @property
+    def callbacks_of_users(self):
+        """The callbacks that were given, with their names."""
+        ours = {name for name, _ in self._default_callbacks}
+        return [(name, callback) for name, callback in self.callbacks_ if name not in ours]
+
     # -- training -----------------------------------------------------------------------------
 
     def notify(self, method_name, **kwargs):

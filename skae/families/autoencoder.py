@@ -100,6 +100,10 @@ class Autoencoder(BaseAutoencoder):
         Whether Ctrl-C (or a callback that raises KeyboardInterrupt) ends training and what was
         learned is kept, with a warning, and `interrupted_` set. Otherwise it is raised, and the
         estimator is as it was before.
+    checkpoint : str or path-like, default=None
+        A folder. A fit that is killed goes on from there when it is called again with the same
+        rows and parameters, to the same bits; one that had ended is not trained again. Fits of
+        other rows or parameters have files of their own there. See :ref:`checkpoints`.
     device : str or torch.device, default="auto"
         Where to train and evaluate; "auto" is the accelerator if there is one.
     verbose : int, default=0

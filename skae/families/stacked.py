@@ -93,9 +93,10 @@ class StackedAutoencoder(BaseAutoencoder):
         Code sizes of the layers before it, from the first to the last but one.
     layer : estimator, default=None
         Prototype of the layers, an autoencoder of skae: each layer is a clone of it with a
-        ``code_size`` of its own, and with the ``device``, ``verbose`` and ``random_state`` of the
-        stack. How a layer is built and trained is said there; ``lr``, ``max_epochs`` and so on
-        of the stack are those of fine-tuning. None is one affine map up, one down:
+        ``code_size`` of its own, and with the ``device``, ``verbose``, ``checkpoint`` and
+        ``random_state`` of the stack. How a layer is built and trained is said there; ``lr``,
+        ``max_epochs`` and so on of the stack are those of fine-tuning. None is one affine map up,
+        one down:
         ``Autoencoder(hidden_layer_sizes=(), shortcut=None, code_activation=activation,
         early_stopping=False, max_epochs=25)``, with a code that is linear in the last layer.
         Above the first layer an ``output_activation="auto"`` of the prototype is its code's
@@ -349,7 +350,8 @@ class StackedAutoencoder(BaseAutoencoder):
                 early_stopping=False,
                 max_epochs=LAYER_EPOCHS,
             )
-        shared = {"device": self.device, "verbose": self.verbose, "random_state": self._seed}
+        shared = {n: getattr(self, n) for n in ("device", "verbose", "checkpoint")}
+        shared["random_state"] = self._seed
         sizes = [*self._hidden_layer_sizes(), self.code_size_]
         layers = [clone(layer).set_params(code_size=size, **shared) for size in sizes]
         below = layer._code_activation()

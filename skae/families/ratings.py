@@ -332,9 +332,10 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
             scale * t.detach().cpu().numpy().astype(float) for t in (decoder.weight, decoder.bias)
         )
         codes = self.items_.transform(matrix)
+        n = codes.shape[1] - self.biases  # the last number of a code is the item's bias,
+        vectors[:, n:] /= scale  # which is in units of X
         self._expected = self._expected + codes @ vectors.mean(axis=0) + constants.mean()
         self.center_ = self.target_center_ = self._expected
-        n = codes.shape[1] - self.biases  # the last number of a code is the item's bias
         ridge = scale**2 * self.best_loss_ / vectors[:, :n].var(axis=0).mean()
         self._ridge = float(ridge)
         module = self._fold_in(torch.from_numpy(codes[:, :n]).float())

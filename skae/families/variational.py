@@ -238,7 +238,8 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows. Of a row with missing entries it is the likelihood of the observed ones.
+            The rows. Of a row with missing entries it is the likelihood of the observed ones, and
+            each other counts as ``-log(scale_)``: then no unit of X makes a row likelier.
         target : array-like of shape (n_samples, n_outputs), default=None
             What the rows should become; needed if `fit` was given one.
         condition : array-like, default=None

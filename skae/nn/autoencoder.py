@@ -137,7 +137,8 @@ class BiasedEncoderDecoder(EncoderDecoder):
         return Output(code, x, logits)
 
     def _decoded(self, code):
-        return self.decoder(code) + code[..., -1:] / self.units.of(code)[1]
+        bias = code[..., -1:] / self.units.of(code)[1]
+        return self.decoder(torch.cat([code[..., :-1], bias], dim=-1)) + bias
 
     def encode(self, x, bias):
         return torch.cat([super().encode(x), bias], dim=-1)

@@ -121,13 +121,16 @@ def joined(x, condition):
 
 
 def log_likelihood(module, distribution, batch):
-    """``log p(x | z)`` of each row, over its observed entries, in units of X: (..., n)."""
+    """``log p(x | z)`` of each row, over its observed entries, in units of X: (..., n).
+
+    What is missing has a density of 1 in standardized units, so that the unit of X says nothing of
+    which rows are likelier.
+    """
     units = module.target_units
     entries = module.likelihood.log_prob(distribution, batch.target, units)
-    entries = entries + module.likelihood.log_unit(units)
     if batch.observed is not None:
         entries = entries.where(batch.observed, 0.0)
-    return entries.sum(-1)
+    return (entries + module.likelihood.log_unit(units)).sum(-1)
 
 
 def divergence(posterior):

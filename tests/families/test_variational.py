@@ -184,8 +184,7 @@ def test_what_is_minimised_is_the_bound(objective, X, X_missing):
                     fit, kl = evidence_lower_bound(module, row, noise[:, i])[0]
                     bound = fit - kl
                 bounds.append(float(bound))
-        observed = np.isfinite(rows).sum(1)
-        expected = -(np.array(bounds) + observed * np.log(vae.scale_)).mean() / X.shape[1]
+        expected = -np.mean(bounds) / X.shape[1] - np.log(vae.scale_)
         assert_allclose(loss, expected, rtol=1e-4)
         assert_allclose(net.evaluate(batch)[1].mean(), loss, rtol=1e-4)
         assert posterior.mean.shape == (80, 2)

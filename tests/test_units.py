@@ -92,7 +92,7 @@ def test_a_factor_of_x(cls, factor, X, fitted):
 
 @over(ESTIMATORS)
 def test_a_factor_of_x_in_float32(cls, X):
-    X, factor = X.astype(np.float32), 1e-30
+    X, factor = X.astype(np.float32), 2.0**-100
     assert_same(quick(cls).fit(X), X, quick(cls).fit(np.float32(factor) * X), factor)
 
 

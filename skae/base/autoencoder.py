@@ -16,6 +16,7 @@ from .._sklearn import (
     check_sample_weight,
     container_adapter,
     fit_context,
+    safe_indexing,
 )
 from ..engine.batches import Batch, SparseRows
 from ..engine.devices import resolve_device
@@ -25,13 +26,14 @@ from ..rows.format import Formatted
 from ..rows.given import Given, check_codes, check_finite, check_unit_interval, in_precision
 from ..rows.table import SparseTable
 from ..rows.units import off_center
+from ..rows.weights import MOST_COPIES, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on
 from .parameters import Parameters
 from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
-from .training import TrainingMixin
+from .training import ROWS_BY_WEIGHT, TrainingMixin
 
 
 class BaseAutoencoder(
@@ -56,7 +58,7 @@ class BaseAutoencoder(
     @unchanged_on_failure
     @fit_context(prefer_skip_nested_validation=True)
     @with_callbacks
-    def fit(self, X, y=None, *, target=None):
+    def fit(self, X, y=None, *, target=None, sample_weight=None):
         """Learn to rebuild X from codes, or to build a target from them.
 
         Parameters
@@ -69,19 +71,22 @@ class BaseAutoencoder(
         target : array-like of shape (n_samples, n_outputs), default=None
             What the rows of X are to become (marked -> clean, gray -> color): the decoder then
             gives rows like these. NaN entries are left out of the error. None is X itself.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts for in all that is learned, at least 0. Whole numbers are copies of
+            a row (up to ten times as many rows in all); others are shares of the mean.
 
         Returns
         -------
         self : object
         """
-        return self._fit_given(X, target=target)
+        return self._fit_given(X, target=target, sample_weight=sample_weight)
 
     def _fit_given(self, X, **given):
         continued = self.warm_start and hasattr(self, "net_")
         if continued:
             check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
-        given = self._check_given(X, **given, reset=not continued)
+        given = self._check_given(X, **given, reset=not continued, training=True)
         self._check_support(given, training=True)
         self._key = None
         if self.checkpoint is not None:
@@ -92,7 +97,7 @@ class BaseAutoencoder(
 
     @unchanged_on_failure
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, *, target=None):
+    def partial_fit(self, X, y=None, *, target=None, sample_weight=None):
         """Train for one pass over X; center, scale and PCA start are those of the first call.
 
         Parameters
@@ -103,19 +108,21 @@ class BaseAutoencoder(
             Ignored.
         target : array-like of shape (n_samples, n_outputs), default=None
             As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
 
         Returns
         -------
         self : object
         """
-        return self._partial_fit_given(X, target=target)
+        return self._partial_fit_given(X, target=target, sample_weight=sample_weight)
 
     def _partial_fit_given(self, X, **given):
         first = not hasattr(self, "net_")
         if not first:
             check_goes_on(self, self._made_with)
         self._seed = draw_seed(self.random_state)
-        given = self._check_given(X, **given, reset=first)
+        given = self._check_given(X, **given, reset=first, training=True)
         self._check_support(given, training=True)
         if first:
             self._learn_units(given)
@@ -236,7 +243,7 @@ class BaseAutoencoder(
     def _score_samples(self, given, net=None):
         """`score_samples` of rows that are known to be valid, by ``net_`` or another net."""
         net = net or self.net_
-        errors = net.map_batches(partial(row_errors, net.criterion_), *given).astype(float)
+        errors = net.map_batches(partial(row_errors, net.criterion_), *given.rows).astype(float)
         unit = net.criterion_.unit(self.target_scale_) * self._n_outputs
         return in_precision(check_finite(-unit * errors, "The scores", given.X), given.X.dtype)
 
@@ -314,13 +321,34 @@ class BaseAutoencoder(
     def _condition(self, rows, reset=False):
         """What is known of rows beside them, which both halves of the net are told; or None."""
 
-    def _check_given(self, X, target=None, reset=False, **beside):
-        """The rows, their target and condition as arrays that the loss can take."""
+    _keeps_order = False  # whether the rows of `fit` must stay as they came
+    _needs_copies = None  # why weights of rows must be whole numbers, if they must
+
+    def _check_given(
+        self, X, target=None, reset=False, training=False, sample_weight=None, **beside
+    ):
+        """The rows, their target and condition as arrays that the loss can take.
+
+        Rows to train on are copied as often, and put in the order, that `weighed` says.
+        """
         X = self._check_rows(X, reset)
         if reset:
             self._learn_format()
         target = self._check_target(target, X, reset)
-        return Given(X, target, self._condition(X, reset, **beside))
+        weight = None
+        if training and not self._keeps_order:
+            index, weight = weighed([X] if target is None else [X, target], sample_weight)
+            if index is not None:
+                X, target = X[index], None if target is None else target[index]
+                beside = {
+                    n: v if np.ndim(v) == 0 else safe_indexing(v, index) for n, v in beside.items()
+                }
+        if weight is not None and self._needs_copies:
+            raise ValueError(
+                f"sample_weight of {type(self).__name__} must be whole numbers, copies of a row, "
+                f"and no more than {MOST_COPIES} times the rows in all: {self._needs_copies}."
+            )
+        return Given(X, target, self._condition(X, reset, **beside), weight)
 
     def _inputs(self, X, **beside):
         """What the encoder is given."""
@@ -371,13 +399,15 @@ class BaseAutoencoder(
         """Centers, scales and code size: what must be known of X before a module is made."""
         self._check_parameters()
         X, target = given.X, given.target
-        self.center_, self.scale_ = self._format.units(X)
+        self.center_, self.scale_ = self._format.units(X, given.weight)
         self._fill = self._fills(X)
         if self._fill:  # which takes what is at the center for missing: no entry may be
             self.center_ = off_center(self.center_, self.scale_)
         self.target_center_, self.target_scale_ = self.center_, self.scale_
         if target is not None:
-            self.target_center_, self.target_scale_ = self._target_format.units(target)
+            self.target_center_, self.target_scale_ = self._target_format.units(
+                target, given.weight
+            )
             if self.tied_weights and target.shape[1] != X.shape[1]:
                 raise ValueError(
                     f"tied_weights=True makes the decoder of the encoder for {X.shape[1]} columns, "
@@ -389,7 +419,7 @@ class BaseAutoencoder(
         elif isinstance(self.code_size, Integral):
             self.code_size_ = int(self.code_size)
         else:
-            shares = self._linear_maps(self._as_rows(given)).shares
+            shares = self._linear_maps(self._as_rows(given).by_weight(ROWS_BY_WEIGHT)).shares
             enough = np.searchsorted(np.cumsum(shares), self.code_size)
             self.code_size_ = min(1 + int(enough), len(shares))
 
@@ -399,13 +429,15 @@ class BaseAutoencoder(
     def _as_rows(self, given):
         """All rows as one `Batch` on the device, in standardized units."""
         device = resolve_device(self.device)
-        X, target, condition = given
+        X, target, condition, weight = given
         x = standardized(X, self.center_, self.scale_).to(device)
         if target is not None:
             target = standardized(target, self.target_center_, self.target_scale_).to(device)
         if condition is not None:
             condition = torch.from_numpy(condition.astype(np.float32)).to(device)
-        return Batch.of(x, target, condition)
+        if weight is not None:
+            weight = torch.from_numpy(weight.astype(np.float32)).to(device)
+        return Batch.of(x, target, condition, weight)
 
 
 def row_format_for(estimator, X, **settings):

@@ -25,7 +25,7 @@ class ConditionalMixin(TransformerMixin):
     @unchanged_on_failure
     @fit_context(prefer_skip_nested_validation=True)
     @with_callbacks
-    def fit(self, X, y=None, *, target=None, condition=None):
+    def fit(self, X, y=None, *, target=None, condition=None, sample_weight=None):
         """Learn the likelihood, the prior's decoder and the posterior's encoder.
 
         Parameters
@@ -39,16 +39,20 @@ class ConditionalMixin(TransformerMixin):
         condition : array-like of shape (n_samples,) or (n_samples, n_conditions), default=None
             What is known of each row beside it, and code and row depend on: quantities or
             classes, as ``categorical_condition`` says.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts for in all that is learned, at least 0. Whole numbers are copies of
+            a row (up to ten times as many rows in all); others are shares of the mean.
 
         Returns
         -------
         self : object
         """
-        return self._fit_given(X, target=target, condition=condition)
+        beside = {"target": target, "condition": condition}
+        return self._fit_given(X, **beside, sample_weight=sample_weight)
 
     @unchanged_on_failure
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, *, target=None, condition=None):
+    def partial_fit(self, X, y=None, *, target=None, condition=None, sample_weight=None):
         """Train for one pass over X; what `fit` learns before it trains is of the first call.
 
         Parameters
@@ -57,14 +61,15 @@ class ConditionalMixin(TransformerMixin):
             The rows of this call.
         y : None
             Ignored.
-        target, condition : array-like, default=None
+        target, condition, sample_weight : array-like, default=None
             As in `fit`.
 
         Returns
         -------
         self : object
         """
-        return self._partial_fit_given(X, target=target, condition=condition)
+        beside = {"target": target, "condition": condition}
+        return self._partial_fit_given(X, **beside, sample_weight=sample_weight)
 
     def transform(self, X, condition=None):
         """The means of the posteriors of the rows of X: their codes.
@@ -82,7 +87,7 @@ class ConditionalMixin(TransformerMixin):
         """
         return self._encode(self._inputs(X, condition=condition))
 
-    def fit_transform(self, X, y=None, *, target=None, condition=None):
+    def fit_transform(self, X, y=None, *, target=None, condition=None, sample_weight=None):
         """`fit`, and the codes of the same rows.
 
         Parameters
@@ -91,14 +96,14 @@ class ConditionalMixin(TransformerMixin):
             The rows.
         y : None
             Ignored.
-        target, condition : array-like, default=None
+        target, condition, sample_weight : array-like, default=None
             As in `fit`.
 
         Returns
         -------
         X_new : ndarray of shape (n_samples, `code_size_`)
         """
-        self.fit(X, y, target=target, condition=condition)
+        self.fit(X, y, target=target, condition=condition, sample_weight=sample_weight)
         return self.transform(X, condition=condition)
 
     def inverse_transform(self, X, condition=None):

@@ -200,7 +200,7 @@ class GenerativeMixin:
         """Keep the codes of some training rows; their density is learned when it is asked for."""
         n = min(MOST_KEPT_ROWS, max(1, KEPT_NUMBERS // self.code_size_))
         step = -(-len(given.X) // n)
-        codes = self._kept_codes = self._encode(given.take(slice(None, None, step)))
+        codes = self._kept_codes = self._encode(given.by_weight().take(slice(None, None, step)))
         self._code_range = codes.min(axis=0), codes.max(axis=0)
         self._code_density = None
 

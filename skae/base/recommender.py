@@ -76,7 +76,7 @@ class RecommenderMixin:
         if isinstance(rows.x, SparseRows):
             hidden = rand((rows.x.matrix.nnz,), ON_CPU).numpy() < HIDDEN_SHARE
             shown, rest = (rows.x.where(chosen) for chosen in (~hidden, hidden))
-            return Batch(shown, rest, None, rows.condition)
+            return rows._replace(x=shown, target=rest, observed=None)
         unknown = np.isnan(self._format.absent)
         # In standardized units; the margin is for rounding.
         nothing = torch.as_tensor(-self.center_ / self.scale_).to(rows.x)
@@ -86,6 +86,8 @@ class RecommenderMixin:
         # As many numbers are drawn as for sparse rows, and in the same order.
         hidden[hidden.clone()] = rand((int(hidden.sum()),), ON_CPU).to(rows.x.device) < HIDDEN_SHARE
         if unknown:
-            return Batch(rows.x.masked_fill(hidden, 0.0), rows.x, hidden, rows.condition)
+            shown = rows.x.masked_fill(hidden, 0.0)
+            return rows._replace(x=shown, target=rows.x, observed=hidden)
         shown = torch.where(hidden, nothing, rows.x)
-        return Batch(shown, torch.where(hidden, rows.x, nothing), None, rows.condition)
+        rest = torch.where(hidden, rows.x, nothing)
+        return rows._replace(x=shown, target=rest, observed=None)

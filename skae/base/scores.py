@@ -29,7 +29,7 @@ class ScoreOutlierMixin(OutlierMixin):
         else:
             scores, step = None, 1
         if scores is None:
-            scores = self._score_samples(given.take(slice(None, None, step)))
+            scores = self._score_samples(given.by_weight().take(slice(None, None, step)))
         self.offset_ = float(np.percentile(scores, 100 * share))
 
     def decision_function(self, X, **given):

@@ -41,7 +41,7 @@ class SparseCodesMixin:
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)
         total, active = np.zeros(self.code_size_), np.zeros(self.code_size_)
-        for codes in self._codes(given.X):
+        for codes in self._codes(given.by_weight().X):
             total += codes.sum(axis=0)
             active += self._is_active(codes).sum(axis=0)
         self.mean_activation_ = total / len(given.X)

@@ -5,6 +5,7 @@ import inspect
 import math
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from .._errors import NotFiniteError, warn
@@ -23,6 +24,8 @@ from .scores import ENOUGH_ROWS
 N_UPDATES = 500
 N_UPDATES_OF_FOLDS = 200
 FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has noisy gradients
+# Of rows with weights, so many are drawn in proportion, to learn from before training starts.
+ROWS_BY_WEIGHT = 4096
 # Parameters that no bit of a net follows from; and the seed, which is drawn from its parameter.
 ONLY_OF_THE_RUN = ("checkpoint", "verbose", "keep_interrupted", "random_state")
 # Of calls of `partial_fit` without end.
@@ -129,15 +132,19 @@ class TrainingMixin:
         """
         n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
         splits = list(held_out(len(rows), self.validation_fraction, n_folds, self._seed))
-        kept = [rows.take(index) for index, _ in splits]
-        held = [self._hold_out(rows.take(index)) for _, index in splits]
+        kept, held = ([rows.take(index) for index in part] for part in zip(*splits, strict=True))
+        if rows.weight is not None:
+            kept = [part.weighed_among(part.weight.mean()) for part in kept]
+            total = torch.cat([part.weight for part in held]).mean()
+            held = [part.weighed_among(total) for part in held]
+        held = list(map(self._hold_out, held))
         callbacks = None if self.refit else self.callbacks
         n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
         scores = [
-            self._score_samples(given.take(index[:ENOUGH_ROWS]), net)
+            self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
             for net, (_, index) in zip(nets, splits, strict=True)
         ]
         return run, nets, np.concatenate(scores)
@@ -180,7 +187,8 @@ class TrainingMixin:
         if net is None:
             with Redirected():  # layers are initialized by functions that take no generator
                 module = self._make_module()
-                module = self._start(module, self._filled(module, rows))
+                start = rows.by_weight(ROWS_BY_WEIGHT)
+                module = self._start(module, self._filled(module, start))
         else:
             module = copy.deepcopy(net.module_)
         n_batches = n_batches or self._n_batches(rows)

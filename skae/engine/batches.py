@@ -134,14 +134,15 @@ class Batch(NamedTuple):
     target: torch.Tensor | SparseRows
     observed: torch.Tensor | None = None  # None: everywhere
     condition: torch.Tensor | None = None  # what is known of the rows beside them
+    weight: torch.Tensor | None = None  # what each row counts for, one on average; None: one
 
     @classmethod
-    def of(cls, x, target=None, condition=None):
+    def of(cls, x, target=None, condition=None, weight=None):
         """Rows ``x`` that are to be rebuilt as ``target``, or as themselves; NaN is not known."""
         x, observed = filled(x)
         if target is None:
-            return cls(x, x, observed, condition)
-        return cls(x, *filled(target), condition)
+            return cls(x, x, observed, condition, weight)
+        return cls(x, *filled(target), condition, weight)
 
     @property
     def inputs(self):
@@ -161,16 +162,33 @@ class Batch(NamedTuple):
         if not isinstance(self.x, SparseRows):
             return self
         if self.target is self.x:
-            return Batch.of(self.x.dense(), None, self.condition)
+            return Batch.of(self.x.dense(), None, *self[3:])
         if isinstance(self.target, SparseRows):
-            return Batch.of(self.x.dense(), self.target.dense(), self.condition)
-        return Batch(filled(self.x.dense())[0], self.target, self.observed, self.condition)
+            return Batch.of(self.x.dense(), self.target.dense(), *self[3:])
+        return self._replace(x=filled(self.x.dense())[0])
+
+    def mean(self, values):
+        """The mean over rows of what each has: ``values`` of shape (n, ...)."""
+        if self.weight is None:
+            return values.mean(0)
+        return torch.tensordot(self.weight.to(values.dtype), values, dims=1) / len(values)
+
+    def by_weight(self, n_rows=0):
+        """Rows without weights, each in proportion to its own: so many, or as many as there are."""
+        if self.weight is None:
+            return self
+        index = resampled(self.weight.cpu().numpy(), max(n_rows, len(self)))
+        return self.take(index)._replace(weight=None)
+
+    def weighed_among(self, total):
+        """The rows with weights in units of ``total``."""
+        return self if self.weight is None else self._replace(weight=self.weight / total)
 
     def map(self, function):
         """The batch of ``function`` of each tensor; a shared tensor is mapped once."""
         x = function(self.x)
         target = x if self.target is self.x else function(self.target)
-        rest = self.observed, self.condition
+        rest = self.observed, self.condition, self.weight
         return Batch(x, target, *(None if tensor is None else function(tensor) for tensor in rest))
 
 
@@ -233,3 +251,9 @@ def as_tensor(array):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(array)
+
+
+def resampled(weight, n):
+    """Numbers of n rows, of which each is there in proportion to its weight, as nearly as may be."""
+    ends = np.cumsum(weight)
+    return np.searchsorted(ends, (np.arange(n) + 0.5) * ends[-1] / n, side="right")

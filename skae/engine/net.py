@@ -175,13 +175,14 @@ class AutoencoderNet(NeuralNet):
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
 
     def evaluate(self, rows):
-        """The criterion on ``rows`` and the error of each of them, with no epoch recorded."""
+        """The criterion on ``rows``, and what each of them adds to it; no epoch is recorded."""
         self._set_training(False)
         total, errors = 0.0, []
         for batch in self.get_iterator(rows):
             step = self.validation_step(batch)
             total += step["loss"].item() * len(batch)
-            errors.append(self.criterion_.error(step["y_pred"], batch, self.module_))
+            error = self.criterion_.error(step["y_pred"], batch, self.module_)
+            errors.append(error if batch.weight is None else error * batch.weight)
         return total / len(rows), torch.cat(errors).double().cpu().numpy()
 
     # -- inference ----------------------------------------------------------------------------

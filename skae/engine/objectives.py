@@ -55,10 +55,10 @@ class Objective(nn.Module):
         self.loss = loss
 
     def forward(self, output, batch, module):
-        if batch.observed is None:  # all entries count the same: one mean does for two
+        if batch.observed is None and batch.weight is None:  # one mean does for two
             error = self.entries(output, batch, module).mean()
         else:
-            error = self.average(self.entries(output, batch, module), batch.observed).mean()
+            error = batch.mean(self.average(self.entries(output, batch, module), batch.observed))
         penalty = self.penalty(output, batch, module)
         return error if penalty is None else error + penalty
 

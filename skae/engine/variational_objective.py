@@ -71,9 +71,9 @@ class VariationalObjective(Extended):
             prior = module.random(randn, output.code.shape, output.code)
             return beta * discrepancy(output.code, prior)
         if self.free_bits:
-            kl = divergence(output.posterior).mean(0).clamp(min=self.free_bits).sum()
+            kl = batch.mean(divergence(output.posterior)).clamp(min=self.free_bits).sum()
         else:
-            kl = self.kl(output, batch, module).mean()
+            kl = batch.mean(self.kl(output, batch, module))
         return beta * kl / batch.target[0].numel()
 
     def margin(self, loss, tol):

@@ -31,7 +31,7 @@ class ContractiveObjective(Extended):
         if not module.training:  # held-out rows are watched along the same directions every time
             generator = torch.Generator(batch.x.device).manual_seed(0)
         norms = squared_jacobian_norm(module.encoder, batch.x, self.n_projections, generator)
-        return self.contraction * norms.mean()
+        return self.contraction * batch.mean(norms)
 
 
 class ContractiveAutoencoder(BaseAutoencoder):

@@ -189,4 +189,5 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if isinstance(rows.x, SparseRows):  # noise leaves no row sparse
             rows = start_rows(rows)
         noise.learn(rows.x)
-        return Batch(noise.train()(rows.x), rows.target, rows.observed, rows.condition)
+        noisy = noise.train()(rows.x)
+        return rows._replace(x=noisy)

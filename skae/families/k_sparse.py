@@ -50,7 +50,7 @@ class AuxKObjective(Extended):
         nothing = module.decoder(torch.zeros_like(code[:1]))
         residual = (batch.target - output.reconstruction).detach()
         rest = (residual - (module.decoder(code) - nothing)).square()
-        return self.aux_weight * observed_mean(rest, batch.observed).mean()
+        return self.aux_weight * batch.mean(observed_mean(rest, batch.observed))
 
 
 class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):

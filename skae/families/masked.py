@@ -10,7 +10,6 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions
 from ..base.images import ImageAutoencoder
-from ..engine.batches import Batch
 from ..engine.net import as_batch
 from ..engine.objectives import Extended, observed_mean
 from ..nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEncoder, TablePatches
@@ -38,7 +37,7 @@ class MaskedObjective(Extended):
     """The mean loss of the entries that were hidden, and are observed."""
 
     def entries(self, output, batch, module):
-        goal = Batch(batch.x, module.goal(batch.target), batch.observed, batch.condition)
+        goal = batch._replace(target=module.goal(batch.target))
         losses = super().entries(output, goal, module)
         counted, n = output.hidden, losses.shape[1]
         if batch.observed is not None:
@@ -261,7 +260,7 @@ class MaskedAutoencoder(ImageAutoencoder):
 
         net = net or self.net_
         unit = 1.0 if self.norm_patch_loss else net.criterion_.unit(self.scale_)
-        scores = -unit * self._n_inputs * net.map_batches(errors, *given).astype(float)
+        scores = -unit * self._n_inputs * net.map_batches(errors, *given.rows).astype(float)
         return in_precision(check_finite(scores, "The scores", given.X), given.X.dtype)
 
     def _condition(self, rows, reset=False):

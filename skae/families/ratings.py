@@ -177,6 +177,44 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         "tied_weights": "its code has a number, the bias, that its encoder does not give",
     }
 
+    _keeps_order = True  # users are told by their row, and ratings are of single users
+
+    def fit(self, X, y=None, *, target=None):
+        """Learn to predict the ratings of users that are not known.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_users, n_features)
+            Ratings; NaN, or what is not stored in a sparse X, is not known.
+        y : None
+            Ignored.
+        target : None
+            Not available.
+
+        Returns
+        -------
+        self : object
+        """
+        return super().fit(X, y, target=target)
+
+    def partial_fit(self, X, y=None, *, target=None):
+        """Train for one pass over X; what `fit` learns before it trains is of the first call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_users, n_features)
+            Ratings of users, of this call.
+        y : None
+            Ignored.
+        target : None
+            Not available.
+
+        Returns
+        -------
+        self : object
+        """
+        return super().partial_fit(X, y, target=target)
+
     def predict_ratings(self, users, items, X=None):
         """Expected ratings of single items by single users.
 
@@ -303,7 +341,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
             unknown = held.observed if rows.observed is None else held.observed | ~rows.observed
             shown = shown.masked_fill(unknown, torch.nan).cpu().numpy()
         biases = row_biases(shown, np.zeros(shown.shape[1])) * self.scale_
-        return Batch(held.x, held.target, held.observed, torch.as_tensor(biases).to(rows.condition))
+        return held._replace(condition=torch.as_tensor(biases).to(rows.condition))
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)

@@ -39,7 +39,7 @@ class L1Objective(Extended):
         self.sparsity = sparsity
 
     def term(self, output, batch, module):
-        return warmed_up(self.sparsity, module) * output.code.abs().sum(1).mean()
+        return warmed_up(self.sparsity, module) * batch.mean(output.code.abs().sum(1))
 
 
 class KLObjective(Extended):
@@ -58,7 +58,7 @@ class KLObjective(Extended):
         self.register_buffer("running", torch.full((code_size,), torch.nan))
 
     def term(self, output, batch, module):
-        mean = ((output.code - self.low) / (1 - self.low)).mean(0)
+        mean = batch.mean((output.code - self.low) / (1 - self.low))
         if module.training:
             mean = mean + (self.remember(mean.detach(), len(batch)) - mean.detach())
         mean = mean.clamp(1e-6, 1 - 1e-6)

@@ -16,7 +16,7 @@ from torch import nn
 from .._sklearn import StrOptions
 from ..base.autoencoder import BaseAutoencoder
 from ..base.training import FEWEST_EPOCHS, FROM_SCRATCH
-from ..engine.batches import Batch, as_tensor, dense
+from ..engine.batches import Batch, as_tensor, dense, resampled
 from ..engine.devices import resolve_device
 from ..engine.net import n_inference_steps
 from ..engine.objectives import observed_mean
@@ -302,13 +302,16 @@ class StackedAutoencoder(BaseAutoencoder):
         rows, target = Formatted(given.X, self._format), given.target
         if target is not None:
             target = Formatted(target, self._target_format)
+        counted = slice(None)
+        if given.weight is not None:
+            counted = resampled(given.weight, len(given.X))
         self.layers_, errors = [], []
         for i, layer in enumerate(self._make_layers()):
             with warnings.catch_warnings():
                 if self.fine_tune:  # which goes on where a layer was cut short
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 try:
-                    layer.fit(rows, target=target)
+                    layer.fit(rows, target=target, sample_weight=given.weight)
                 except Exception as error:
                     error.add_note(f"This was layers_[{i}]; its settings are those of layer=.")
                     raise
@@ -316,7 +319,7 @@ class StackedAutoencoder(BaseAutoencoder):
             rows = layer.net_.map_batches(lambda module, x: module.encode(x), below)
             rows, target = rows.astype(np.float32, copy=False), None
             self.layers_.append(layer)
-            errors.append(self._partial_error(given.rebuilt, rows))
+            errors.append(self._partial_error(given.rebuilt[counted], rows[counted]))
         self.partial_reconstruction_errors_ = np.array(errors)
 
     def _partial_error(self, rebuilt, codes):

@@ -358,7 +358,7 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
             batch = as_batch(module, x, target, condition)
             return bound(module, batch, noise.to(x))
 
-        bounds = (net or self.net_).map_batches(of_rows, *given)
+        bounds = (net or self.net_).map_batches(of_rows, *given.rows)
         return check_finite(bounds, "The scores", given.X)
 
     def _noise(self, n_samples, random_state):
@@ -406,7 +406,13 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
 
     def _learn_units(self, given):
         super()._learn_units(given)
-        self._mean_total = float(np.nansum(entries_of(given.rebuilt)) / len(given.X))
+        self._mean_total = float(np.nansum(entries_of(given.by_weight().rebuilt)) / len(given.X))
+
+    @property
+    def _needs_copies(self):
+        if self.divergence == "mmd":
+            return "divergence='mmd' compares the codes of a batch with each other"
+        return None
 
     def _takes_long(self):
         return True  # the gradient is that of a draw
@@ -443,7 +449,7 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)
-        mean, kl = self._of_posterior(given, divergence)
+        mean, kl = self._of_posterior(given.by_weight(), divergence)
         self.unit_kl_ = kl.mean(axis=0)
         self.active_units_ = int(np.sum(mean.var(axis=0) > ACTIVE))
         few = self.active_units_ < FEW_ACTIVE * self.code_size_

@@ -28,7 +28,8 @@ class CommitmentObjective(Extended):
         self.commitment = commitment
 
     def term(self, output, batch, module):
-        return self.commitment * (output.continuous - output.code.detach()).square().mean()
+        distances = (output.continuous - output.code.detach()).square()
+        return self.commitment * batch.mean(distances).mean()
 
 
 class VectorQuantizedAutoencoder(BaseAutoencoder):
@@ -112,6 +113,8 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
     output: str = "vectors"
 
     _objective_parameters = ("commitment",)
+
+    _needs_copies = "the codebook is a running mean over rows"
 
     _parameter_constraints = {
         "codebook_size": [Interval(Integral, 1, None, closed="left")],

@@ -105,9 +105,9 @@ class RowFormat:
             mask[group] = True
         return mask
 
-    def units(self, rows):
+    def units(self, rows, weight=None):
         """Center and scale of flat rows: see `center_and_scale`."""
-        return center_and_scale(rows, self.channels, self.name)
+        return center_and_scale(rows, self.channels, self.name, weight)
 
     def by_column(self, shares):
         """What is known of each number, summed over those of each column: (n, n_features)."""

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._errors import NotFiniteError, listed
-from ..engine.batches import SparseRows
+from ..engine.batches import SparseRows, resampled
 
 FLOATS = (np.float64, np.float32)
 # What lies outside [0, 1] by no more is there by rounding.
@@ -20,6 +20,12 @@ class Given(NamedTuple):
     X: np.ndarray | SparseRows
     target: np.ndarray | None = None  # None: X
     condition: np.ndarray | None = None  # what is known of the rows beside them
+    weight: np.ndarray | None = None  # what each row counts for, one on average; None: one
+
+    @property
+    def rows(self):
+        """What a loss is taken of."""
+        return self.X, self.target, self.condition
 
     @property
     def rebuilt(self):
@@ -39,6 +45,12 @@ class Given(NamedTuple):
     def take(self, index):
         """The rows of the given numbers."""
         return Given(*(None if array is None else array[index] for array in self))
+
+    def by_weight(self):
+        """As many rows without weights, each in proportion to its own."""
+        if self.weight is None:
+            return self
+        return self.take(resampled(self.weight, len(self.X)))._replace(weight=None)
 
 
 def entries_of(rows):

@@ -12,7 +12,7 @@ SMALLEST_SCALE = 1e-35
 ROUNDINGS = 10
 
 
-def center_and_scale(rows, channels=None, name="X"):
+def center_and_scale(rows, channels=None, name="X", weight=None):
     """Each column's mean, and the scale that it is divided by, over observed entries.
 
     Parameters
@@ -23,6 +23,8 @@ def center_and_scale(rows, channels=None, name="X"):
         variance of its columns. None: all are one channel.
     name : str, default="X"
         What the user calls the rows.
+    weight : ndarray of shape (n_samples,), default=None
+        What each row counts for; None: all the same.
 
     Returns
     -------
@@ -30,7 +32,7 @@ def center_and_scale(rows, channels=None, name="X"):
     scale : float, or ndarray of shape (n_numbers,) with channels
     """
     with np.errstate(invalid="ignore"):  # 0 / 0 of a column without observed entries
-        center, variance = moments(rows)
+        center, variance = moments(rows, weight)
     known = ~np.isnan(center)
     center = np.nan_to_num(center)
     check_largest(rows, name)
@@ -70,18 +72,21 @@ def off_center(center, scale):
     return center + np.maximum(1e-6 * scale, 2 * np.finfo(np.float32).eps * np.abs(center))
 
 
-def moments(X):
+def moments(X, weight=None):
     """The mean and the variance of each column, over its observed entries."""
     if not isinstance(X, SparseRows):
-        scaler = StandardScaler().fit(X)
+        scaler = StandardScaler().fit(X, sample_weight=weight)
         return scaler.mean_, scaler.var_
     (n, width), absent = X.shape, X.absent
-    _, columns, values = X.observed
-    stored = np.bincount(columns, minlength=width)
-    n_absent = n - np.bincount(X.matrix.indices, minlength=width)
+    rows, columns, values = X.observed
+    weight = np.ones(n) if weight is None else weight
+    by_entry = np.repeat(weight, np.diff(X.matrix.indptr))
+    n_absent = weight.sum() - np.bincount(X.matrix.indices, by_entry, width)
+    weight = weight[rows]
+    stored = np.bincount(columns, weight, width)
     if np.isnan(absent):
         n_absent, absent = 0, 0.0
-    mean = (np.bincount(columns, values, width) + n_absent * absent) / (stored + n_absent)
-    squares = np.bincount(columns, (values - mean[columns]) ** 2, width)
+    mean = (np.bincount(columns, weight * values, width) + n_absent * absent) / (stored + n_absent)
+    squares = np.bincount(columns, weight * (values - mean[columns]) ** 2, width)
     squares += n_absent * (absent - mean) ** 2
     return mean, squares / (stored + n_absent)

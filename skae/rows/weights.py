@@ -1,0 +1,73 @@
+"""Weights of rows: whole numbers are copies of a row, others are what it counts for."""
+
+import numpy as np
+
+from .._sklearn import check_sample_weight
+from ..engine.batches import SparseRows
+
+# Whole numbers are copies as long as they do not make more than so many times the rows.
+MOST_COPIES = 10
+# What a missing entry is taken for, which is none of those of a table.
+MISSING = 3.14159265358979
+# Entries that are looked at in one go.
+CHUNK = 2**22
+# Numbers of rows that differ by less, as a share of the largest, may be of equal rows.
+ROUNDING = 1e-12
+
+
+def weighed(arrays, sample_weight=None):
+    """Which rows to take, in which order, and what each counts for.
+
+    Rows that differ in nothing but their order are the same to a fit with weights: whole numbers
+    are so many copies of a row, and copies and their number must lead to the same net. So rows
+    with copies, and rows with weights, are put in an order that follows from what they hold.
+
+    Parameters
+    ----------
+    arrays : list of arrays or SparseRows
+        What there is of each row.
+    sample_weight : array-like of shape (n_samples,), default=None
+        At least 0. Rows with a weight of 0 are left out.
+
+    Returns
+    -------
+    index : ndarray of int, or None
+        The rows to take; None are all as they are.
+    weight : ndarray of mean 1, or None
+        None is 1 for each.
+    """
+    numbers = numbers_of(arrays)
+    if sample_weight is None:
+        order = np.argsort(numbers, kind="stable")
+        gaps = np.diff(numbers[order])
+        if np.any(gaps <= ROUNDING * np.max(np.abs(numbers), initial=0.0)):
+            return order, None
+        return None, None
+    weight = check_sample_weight(sample_weight, numbers, dtype=np.float64, ensure_non_negative=True)
+    kept = np.flatnonzero(weight)
+    kept = kept[np.argsort(numbers[kept], kind="stable")]
+    weight = weight[kept]
+    if np.all(weight == np.floor(weight)) and weight.sum() <= MOST_COPIES * len(kept):
+        return np.repeat(kept, weight.astype(int)), None
+    weight = weight / weight.mean()
+    return kept, None if np.allclose(weight, 1.0, rtol=0, atol=ROUNDING) else weight
+
+
+def numbers_of(arrays):
+    """A number of each row that follows from what the row holds: its length along a direction."""
+    rng, total = np.random.default_rng(0), 0.0
+    for rows in arrays:
+        direction = rng.normal(size=rows.shape[1])
+        step = max(1, CHUNK // max(1, rows.shape[1]))
+        parts = (rows[start : start + step] for start in range(0, len(rows), step))
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = total + np.concatenate([projected(part, direction) for part in parts])
+    return np.nan_to_num(total)
+
+
+def projected(rows, direction):
+    if isinstance(rows, SparseRows):
+        matrix = rows.matrix.astype(float)
+        matrix.data = np.nan_to_num(matrix.data, nan=MISSING)
+        return matrix @ direction
+    return np.nan_to_num(rows.astype(float), nan=MISSING) @ direction

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
-from ..engine.batches import Batch, SparseRows
+from ..engine.batches import SparseRows
 from ..nn.randomness import rand
 
 # Of the entries of held-out users: by these they are judged, the others are shown.
@@ -76,7 +76,7 @@ class RecommenderMixin:
         if isinstance(rows.x, SparseRows):
             hidden = rand((rows.x.matrix.nnz,), ON_CPU).numpy() < HIDDEN_SHARE
             shown, rest = (rows.x.where(chosen) for chosen in (~hidden, hidden))
-            return rows._replace(x=shown, target=rest, observed=None)
+            return rows.replace(x=shown, target=rest, observed=None)
         unknown = np.isnan(self._format.absent)
         # In standardized units; the margin is for rounding.
         nothing = torch.as_tensor(-self.center_ / self.scale_).to(rows.x)
@@ -87,7 +87,7 @@ class RecommenderMixin:
         hidden[hidden.clone()] = rand((int(hidden.sum()),), ON_CPU).to(rows.x.device) < HIDDEN_SHARE
         if unknown:
             shown = rows.x.masked_fill(hidden, 0.0)
-            return rows._replace(x=shown, target=rows.x, observed=hidden)
+            return rows.replace(x=shown, target=rows.x, observed=hidden)
         shown = torch.where(hidden, nothing, rows.x)
         rest = torch.where(hidden, rows.x, nothing)
-        return rows._replace(x=shown, target=rest, observed=None)
+        return rows.replace(x=shown, target=rest, observed=None)

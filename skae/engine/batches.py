@@ -165,7 +165,11 @@ class Batch(NamedTuple):
             return Batch.of(self.x.dense(), None, *self[3:])
         if isinstance(self.target, SparseRows):
             return Batch.of(self.x.dense(), self.target.dense(), *self[3:])
-        return self._replace(x=filled(self.x.dense())[0])
+        return self.replace(x=filled(self.x.dense())[0])
+
+    def replace(self, **tensors):
+        """The batch with other tensors; `_replace` takes the number of rows for that of fields."""
+        return Batch(**{**self._asdict(), **tensors})
 
     def mean(self, values):
         """The mean over rows of what each has: ``values`` of shape (n, ...)."""
@@ -178,11 +182,11 @@ class Batch(NamedTuple):
         if self.weight is None:
             return self
         index = resampled(self.weight.cpu().numpy(), max(n_rows, len(self)))
-        return self.take(index)._replace(weight=None)
+        return self.take(index).replace(weight=None)
 
     def weighed_among(self, total):
         """The rows with weights in units of ``total``."""
-        return self if self.weight is None else self._replace(weight=self.weight / total)
+        return self if self.weight is None else self.replace(weight=self.weight / total)
 
     def map(self, function):
         """The batch of ``function`` of each tensor; a shared tensor is mapped once."""
@@ -254,6 +258,6 @@ def as_tensor(array):
 
 
 def resampled(weight, n):
-    """Numbers of n rows, of which each is there in proportion to its weight, as nearly as may be."""
+    """Numbers of n rows, each as often as its weight says, as nearly as may be."""
     ends = np.cumsum(weight)
     return np.searchsorted(ends, (np.arange(n) + 0.5) * ends[-1] / n, side="right")

@@ -9,7 +9,7 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import start_rows
 from ..base.autoencoder import BaseAutoencoder
-from ..engine.batches import Batch, SparseRows
+from ..engine.batches import SparseRows
 from ..engine.objectives import Extended
 from ..nn.autoencoder import find
 from ..nn.layers import NOISES, CustomNoise, Noise
@@ -190,4 +190,4 @@ class DenoisingAutoencoder(BaseAutoencoder):
             rows = start_rows(rows)
         noise.learn(rows.x)
         noisy = noise.train()(rows.x)
-        return rows._replace(x=noisy)
+        return rows.replace(x=noisy)

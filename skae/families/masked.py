@@ -37,7 +37,7 @@ class MaskedObjective(Extended):
     """The mean loss of the entries that were hidden, and are observed."""
 
     def entries(self, output, batch, module):
-        goal = batch._replace(target=module.goal(batch.target))
+        goal = batch.replace(target=module.goal(batch.target))
         losses = super().entries(output, goal, module)
         counted, n = output.hidden, losses.shape[1]
         if batch.observed is not None:

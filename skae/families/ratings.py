@@ -14,7 +14,7 @@ from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
 from ..base.autoencoder import BaseAutoencoder
 from ..base.recommender import RecommenderMixin
-from ..engine.batches import Batch, SparseRows
+from ..engine.batches import SparseRows
 from ..engine.net import AutoencoderNet
 from ..engine.objectives import Extended, observed_mean
 from ..nn.autoencoder import BiasedEncoderDecoder
@@ -341,7 +341,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
             unknown = held.observed if rows.observed is None else held.observed | ~rows.observed
             shown = shown.masked_fill(unknown, torch.nan).cpu().numpy()
         biases = row_biases(shown, np.zeros(shown.shape[1])) * self.scale_
-        return held._replace(condition=torch.as_tensor(biases).to(rows.condition))
+        return held.replace(condition=torch.as_tensor(biases).to(rows.condition))
 
     def _keep(self, given, *args, **kwargs):
         super()._keep(given, *args, **kwargs)

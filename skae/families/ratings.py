@@ -264,7 +264,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
 
     def _fit_given(self, X, **given):
         if self.based_on == "items":
-            return self._fit_items(X, **given)
+            return self._fit_items(X, given["target"])
         return super()._fit_given(X, **given)
 
     def _partial_fit_given(self, X, **given):

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skae import KSparseAutoencoder, SparseAutoencoder
+from skae.engine.batches import Batch
 from skae.engine.objectives import Objective
 from skae.families.sparse import KLObjective
 from skae.model_selection import reconstruction_r2
@@ -74,7 +75,7 @@ def kl_of(codes, n_batches, rho=0.05):
     module, penalties, gradients = Module().train(), [], []
     for batch in 2 * list(codes.tensor_split(n_batches)):
         offset = torch.zeros(codes.shape[1], requires_grad=True)
-        penalty = objective.penalty(Output(batch + offset, None), batch, module)
+        penalty = objective.penalty(Output(batch + offset, None), Batch.of(batch), module)
         penalty.backward()
         penalties.append(penalty.item())
         gradients.append(offset.grad)
@@ -99,7 +100,7 @@ def test_the_batch_size_does_not_change_what_kl_minimizes():
 def test_kl_is_the_divergence():
     codes = torch.tensor([[0.2, 0.5], [0.4, 0.7]])
     objective = KLObjective(Objective(), 2.0, 0.1, 0.0, codes.shape[1])
-    value = objective.penalty(Output(codes, None), codes, Module().eval()).item()
+    value = objective.penalty(Output(codes, None), Batch.of(codes), Module().eval()).item()
     expected = sum(entropy([0.1, 0.9], [m, 1 - m]) for m in (0.3, 0.6))
     assert value == pytest.approx(2 * expected, rel=1e-5)
 

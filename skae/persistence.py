@@ -31,8 +31,10 @@ from .families.variational import VariationalAutoencoder
 from .families.vector_quantized import VectorQuantizedAutoencoder
 from .nn.convolutional import Fold
 from .nn.recurrent import Steps
+from .rows.columns import Columns
 from .rows.condition import Condition
 from .rows.images import Images
+from .rows.kinds import Category, Clock, Day, Moment, Number, Unlearned
 from .rows.sequences import Sequences
 from .rows.table import Axes, Ratings, SparseTable, Table
 from .rows.tokens import Tokens
@@ -59,9 +61,10 @@ ESTIMATORS = (
     VectorQuantizedAutoencoder,
 )
 # What estimators consist of, beside arrays and values.
-FORMATS = (Axes, Images, Ratings, Sequences, SparseTable, Table, Tokens)
+FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens)
 SCORES = (ErrorScores, LocalDistances, NeighborScores)
-PARTS = (*FORMATS, *SCORES, Condition, Fold, SparseRows, Steps)
+KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
+PARTS = (*FORMATS, *KINDS, *SCORES, Condition, Fold, SparseRows, Steps)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes

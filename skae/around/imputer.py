@@ -1,12 +1,12 @@
 """The imputer: an autoencoder fills the holes of a table."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .._errors import unchanged_on_failure, warn
+from .._errors import listed, unchanged_on_failure, warn
 from .._sklearn import (
     BaseImputer,
     HasMethods,
@@ -15,18 +15,15 @@ from .._sklearn import (
     check_feature_names_in,
     container_adapter,
     fit_context,
-    mask_of,
-    n_samples_of,
-    safe_indexing,
 )
 from ..base.autoencoder import BaseAutoencoder
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
 from ..families.denoising import DenoisingAutoencoder
+from ..rows.columns import Columns
 from ..rows.format import Formatted
-from ..rows.given import FLOATS
-from ..rows.table import SparseTable
-from .mixed import find_categories, framed
+from ..rows.frames import as_frame, frame_of, is_plain, library_of
+from ..rows.kinds import Number
 
 # By how far fills are off is learned of so many rows, of which this share of entries is hidden.
 ROWS_TO_HIDE = 2000
@@ -139,6 +136,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "sample_posterior": ["boolean"],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
 
@@ -149,6 +147,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         n_imputations=10,
         sample_posterior=False,
         categorical_features="from_dtype",
+        max_categories=50,
         missing_values=np.nan,
         add_indicator=False,
         keep_empty_features=False,
@@ -163,6 +162,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         self.n_imputations = n_imputations
         self.sample_posterior = sample_posterior
         self.categorical_features = categorical_features
+        self.max_categories = max_categories
         self.random_state = random_state
 
     @unchanged_on_failure
@@ -182,22 +182,24 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         self : object
         """
         self._seed = draw_seed(self.random_state)
-        numbers, missing = self._check_columns(X, reset=True)
+        self._format = Columns(
+            categorical_features=self.categorical_features,
+            max_categories=self.max_categories,
+            missing=self.missing_values,
+            columns_may_be_empty=True,
+            expects_missing=True,
+        )
+        rows = self._format.learn(X, self)
+        missing = self._format.missing_in(X)
+        self._check_fillable(missing)
         self._fit_indicator(missing)
-        self._learn_columns(numbers, missing)
-        rows = self._as_rows(numbers)
-        self.autoencoder_ = self._make_autoencoder(rows.shape[1])
         rows = rows[~np.isnan(rows).all(axis=1)]
-        groups = (self._places.get(j) for j in self.categories_)
-        groups = tuple(group for group in groups if group is not None)
-        self._rows_format = SparseTable(groups=groups, expects_missing=True)
-        rows = self._rows_format.learn(rows)
+        self._learn_columns(rows)
+        self.autoencoder_ = self._make_autoencoder(rows.shape[1])
         try:
-            self.autoencoder_.fit(Formatted(rows, self._rows_format))
+            self.autoencoder_.fit(Formatted(rows, self._format))
         except Exception as error:
-            error.add_note(
-                "This was the imputer's autoencoder, whose rows are the standardized columns of X."
-            )
+            error.add_note("This was the imputer's autoencoder, whose rows are the columns of X.")
             raise
         self._learn_errors(rows)
         return self
@@ -266,118 +268,50 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    # -- columns of any kind, and the rows that the autoencoder sees ------------------------------
+    # -- columns ----------------------------------------------------------------------------------
 
-    def _check_columns(self, X, reset=False):
-        """X as floats, with numbers for categories and NaN for what is not known; what is missing.
-
-        A category that `fit` has not seen is not known, though it is not missing.
-        """
-        mark = self.missing_values
-        finite = isinstance(mark, Real) and not np.isnan(mark)  # else NaN marks them, or nothing
-        finite = {"ensure_all_finite": True if finite else "allow-nan"}
-        if reset:
-            is_category = find_categories(self.categorical_features, X)
-            self.categories_ = dict.fromkeys(np.flatnonzero(is_category).tolist())
-        if not self.categories_:
-            X = validate_data(self, X, dtype=FLOATS, reset=reset, copy=True, **finite)
-            missing = mask_of(X, self.missing_values)
-            X[missing] = np.nan
-            return X, missing
-        validate_data(self, X, skip_check_array=True, reset=reset)
-        numbers = np.empty((n_samples_of(X), self.n_features_in_))
-        missing = np.empty(numbers.shape, dtype=bool)
-        for j in range(self.n_features_in_):
-            column = safe_indexing(X, j, axis=1)
-            if j in self.categories_:
-                numbers[:, j], missing[:, j] = self._as_codes(column, j, reset)
-                continue
-            try:
-                column = check_array(
-                    column, dtype=float, ensure_2d=False, input_name=f"Column {j} of X", **finite
-                )
-            except ValueError as error:
-                error.add_note("If it holds categories, name it in categorical_features.")
-                raise
-            missing[:, j] = mask_of(column, self.missing_values)
-            numbers[:, j] = np.where(missing[:, j], np.nan, column)
-        return numbers, missing
-
-    def _as_codes(self, column, j, reset):
-        """Categories as numbers, NaN for those that are missing or new; which are missing."""
-        from pandas import Index, factorize, isna
-
-        column = np.array(column, dtype=object)
-        missing = isna(column) | mask_of(column, self.missing_values)
-        column[missing] = None
-        if reset:
-            self.categories_[j] = factorize(column)[1]
-        codes = Index(self.categories_[j]).get_indexer(column)
-        return np.where((codes < 0) | missing, np.nan, codes), missing
-
-    def _learn_columns(self, numbers, missing):
-        """Units of the numbers, and where the autoencoder's rows have what."""
-        empty = missing.all(axis=0)
-        if empty.all():
-            raise ValueError(
-                "X has no observed entry at all, so nothing can be learned of it: check whether "
-                f"missing_values={self.missing_values!r} is what marks missing entries."
-            )
-        self._empty = empty
-        if empty.any() and not self.keep_empty_features:
-            names = getattr(self, "feature_names_in_", np.arange(len(empty)))[empty]
+    def _check_fillable(self, missing):
+        """Which columns are empty, and whether there is one that cannot be filled."""
+        self._empty = missing.all(axis=0)
+        names = getattr(self, "feature_names_in_", np.arange(len(self._empty)))
+        if self._empty.any() and not self.keep_empty_features:
             warn(
-                f"Column(s) {names.tolist()} have no observed entry and are left out: set "
-                "keep_empty_features=True to keep them.",
+                f"Column(s) {listed(names[self._empty].tolist())} have no observed entry and are "
+                "left out: set keep_empty_features=True to keep them.",
                 UserWarning,
             )
+        self._check_identifiers(missing)
+
+    def _check_identifiers(self, missing):
+        """What is not learned from cannot be filled."""
+        unlearned = np.array([kind.width == 0 for kind in self._format.kinds]) & ~self._empty
+        holes = np.flatnonzero(unlearned & missing.any(axis=0))
+        if len(holes):
+            names = getattr(self, "feature_names_in_", np.arange(len(unlearned)))
+            raise ValueError(
+                f"Column(s) {listed(names[holes].tolist())} of X differ in nearly every row, so "
+                "that their missing entries cannot be filled: drop them, or name them in "
+                "categorical_features if they are categories."
+            )
+
+    def _learn_columns(self, rows):
+        """What stands where nothing of a row is known, in flat rows and by column."""
         with np.errstate(invalid="ignore"):
-            n = (~missing).sum(axis=0)
-            self._center = np.nansum(numbers, axis=0, dtype=float) / n
-            away = numbers - self._center
-            self._scale = np.sqrt(np.nansum(away**2, axis=0) / n)
-        self._scale[~(self._scale > 10 * np.finfo(numbers.dtype).eps * abs(self._center))] = 1.0
-        for j in self.categories_:
-            if not empty[j]:
-                self._center[j] = np.bincount(numbers[~missing[:, j], j].astype(int)).argmax()
-        self.statistics_ = self._center
-        if self.categories_:
-            self.statistics_ = self._center.astype(object)
-            for j in self.categories_:
-                if not empty[j]:
-                    self.statistics_[j] = self.categories_[j][int(self._center[j])]
-        widths = [len(self.categories_[j]) if j in self.categories_ else 1 for j in range(len(n))]
-        ends = np.cumsum(np.where(empty, 0, widths))
-        self._places = {
-            j: slice(end - widths[j], end) for j, end in enumerate(ends.tolist()) if not empty[j]
+            self._center = np.nanmean(rows, axis=0)
+        format = self._format
+        usual = [values.iloc[0] for values in format.values(self._center[None])]
+        for j, (kind, place) in enumerate(zip(format.kinds, format.places, strict=True)):
+            if isinstance(kind, Number):
+                usual[j] = self._center[place.start]
+            elif kind.width == 0:
+                usual[j] = np.nan
+        only_numbers = all(isinstance(value, float) for value in usual)
+        self.statistics_ = np.array(usual, dtype=float if only_numbers else object)
+        self.categories_ = {
+            j: np.array(kind.categories, dtype=object)
+            for j, kind in enumerate(format.kinds)
+            if kind.is_category
         }
-
-    def _as_rows(self, numbers):
-        """What the autoencoder sees: standardized columns, and indicators of categories."""
-        parts = []
-        for j in self._places:
-            column = numbers[:, [j]]
-            if j not in self.categories_:
-                parts.append((column - self._center[j]) / self._scale[j])
-                continue
-            indicators = (column == np.arange(len(self.categories_[j]))).astype(float)
-            indicators[np.isnan(column[:, 0])] = np.nan
-            parts.append(indicators)
-        return np.hstack(parts).astype(numbers.dtype, copy=False)
-
-    def _of_rows(self, rows, rng=None):
-        """The same backwards; with ``rng``, categories are drawn, and not the likeliest."""
-        numbers = np.empty((len(rows), len(self._center)), dtype=rows.dtype)
-        numbers[:] = np.where(self._empty, 0.0, self._center)
-        for j, place in self._places.items():
-            part = rows[:, place]
-            if j not in self.categories_:
-                numbers[:, j] = part[:, 0] * self._scale[j] + self._center[j]
-                continue
-            if rng is not None:  # the largest of log p with Gumbel noise is a draw
-                part = np.log(part.clip(1e-12)) + rng.gumbel(size=part.shape)
-            numbers[:, j] = part.argmax(axis=1)
-        return numbers
 
     def _kept(self):
         return np.ones_like(self._empty) if self.keep_empty_features else ~self._empty
@@ -401,7 +335,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         return autoencoder
 
     def _learn_errors(self, rows):
-        """How far off fills are, by column: of entries that are hidden from the autoencoder."""
+        """How far off fills are, by number: of entries that are hidden from the autoencoder."""
         rng = np.random.default_rng(self._seed)
         rows = rows[rng.permutation(len(rows))[:ROWS_TO_HIDE]]
         hidden = (rng.random(rows.shape) < HIDDEN) & ~np.isnan(rows)
@@ -413,25 +347,23 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         return self.autoencoder_._impute(self._given(rows))
 
     def _given(self, rows):
-        return self.autoencoder_._inputs(Formatted(rows, self._rows_format))
+        return self.autoencoder_._inputs(Formatted(rows, self._format))
 
     def _drawn(self, rows, n_draws, rng):
-        """Random rows given the observed entries: (n_draws, n, n_columns)."""
+        """Random rows given the observed entries: (n_draws, n, n_numbers)."""
         given, seed = self._given(rows), int(rng.integers(2**31))
         draws = self.autoencoder_._impute(given, n_draws, seed)
-        if draws is not None:
-            return draws
-        draws = np.repeat(self.autoencoder_._impute(given)[None], n_draws, axis=0)
-        for j, place in self._places.items():
-            errors = self._errors[place.start]
-            if j not in self.categories_ and len(errors):
-                draws[..., place.start] += rng.choice(errors, draws.shape[:2])
-        return draws
+        if draws is None:
+            draws = np.repeat(self.autoencoder_._impute(given)[None], n_draws, axis=0)
+            for i in np.flatnonzero(~self._format.indicators):
+                if len(self._errors[i]):
+                    draws[..., i] += rng.choice(self._errors[i], draws.shape[:2])
+        return np.stack([self._format.drawn(draw, rng) for draw in draws])
 
     def _filled(self, X, n_draws, seed, draws=False):
         """X filled, so many times, in the container that is asked for."""
-        numbers, missing = self._check_columns(X)
-        rows = self._as_rows(numbers)
+        rows, missing = self._format.rows(X, self), self._format.missing_in(X)
+        self._check_identifiers(missing)
         nothing = np.isnan(rows).all(axis=1)
         if nothing.any():
             warn(
@@ -440,7 +372,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
                 UserWarning,
             )
         gappy = missing.any(axis=1) & ~nothing
-        fills = np.repeat(np.where(self._empty, 0.0, self._center)[None], len(rows), axis=0)
+        fills = np.repeat(np.nan_to_num(self._center)[None], len(rows), axis=0)
         fills = np.repeat(fills[None], n_draws, axis=0)
         if gappy.any():
             rng = np.random.default_rng(seed) if draws or self.sample_posterior else None
@@ -448,28 +380,54 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
                 rebuilt = self._rebuilt(rows[gappy])[None]
             else:
                 rebuilt = self._drawn(rows[gappy], n_draws, rng)
-            for fill, part in zip(fills, rebuilt, strict=True):
-                fill[gappy] = self._of_rows(part, rng)
+            fills[:, gappy] = rebuilt
         indicators = self._transform_indicator(missing)
-        return [self._as_came(X, numbers, fill, missing, indicators) for fill in fills]
+        return [self._as_given(X, missing, fill, indicators) for fill in fills]
 
-    def _as_came(self, X, numbers, fills, missing, indicators):
+    def _as_given(self, X, missing, fills, indicators):
         """The columns of X with the fills where they are missing."""
-        kept = np.flatnonzero(self._kept())
-        if not self.categories_:
-            filled = np.where(missing, fills, numbers).astype(numbers.dtype, copy=False)
-            return self._concatenate_indicator(filled[:, kept], indicators)
-        columns = {}
-        for j in kept.tolist():
-            columns[j] = np.where(missing[:, j], fills[:, j], numbers[:, j])
-            if j in self.categories_:
-                column = np.array(safe_indexing(X, j, axis=1), dtype=object)
-                holes = missing[:, j]
-                names = np.append(self.categories_[j].astype(object), None)
-                column[holes] = names[-1 if self._empty[j] else fills[holes, j].astype(int)]
-                columns[j] = column
+        import pandas as pd
+
+        kept, frame = np.flatnonzero(self._kept()), as_frame(X)
+        values = self._format.values(fills)
+        series = []
+        for j in kept:
+            column, holes = frame.iloc[:, j].reset_index(drop=True), missing[:, j]
+            if holes.any():
+                with_fills = values[j]
+                if self._empty[j]:
+                    with_fills = self._format.kinds[j].constant(len(column))
+                column = with_fills if holes.all() else column.where(~holes, with_fills)
+            series.append(column)
         adapter = container_adapter("transform", self)
-        if adapter is not None and hasattr(X, "columns"):
-            return framed(X, columns, indicators, self.get_feature_names_out())
-        array = np.array(list(columns.values()), dtype=object).T
-        return self._concatenate_indicator(array, indicators)
+        library = library_of(X)
+        if adapter is None and (library == "numpy" or is_plain(X)):
+            return self._concatenate_indicator(as_array(series), indicators)
+        names = self.get_feature_names_out().tolist()
+        if indicators is not None:
+            if is_plain(X):  # as scikit-learn's imputers have it, whose columns are all numbers
+                indicators = indicators.astype(float)
+            series += [pd.Series(column) for column in indicators.T]
+        dtypes = None
+        if library == "polars":
+            dtypes = [self._format.dtypes[j] for j in kept]
+            dtypes += [None] * (len(names) - len(kept))
+        library = library if adapter is None else adapter.container_lib
+        if library == "polars" and dtypes is None:
+            dtypes = [None] * len(names)
+        return frame_of(series, names, library, dtypes, getattr(X, "index", None))
+
+
+def as_array(series):
+    """Columns as an array: of floats if they are numbers, else of objects."""
+    from pandas import concat
+    from pandas.api.types import is_numeric_dtype
+
+    frame = concat(series, axis=1)
+    dtypes = [one.dtype for one in series]
+    if not all(is_numeric_dtype(dtype) or dtype.kind == "O" for dtype in dtypes):
+        return frame.to_numpy(dtype=object)
+    try:
+        return frame.to_numpy(dtype=np.float32 if set(dtypes) == {np.dtype("f4")} else np.float64)
+    except (ValueError, TypeError):
+        return frame.to_numpy(dtype=object)

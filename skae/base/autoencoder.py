@@ -22,6 +22,7 @@ from ..engine.batches import Batch, SparseRows
 from ..engine.devices import resolve_device
 from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
+from ..rows.columns import Columns
 from ..rows.format import Formatted
 from ..rows.given import Given, check_codes, check_finite, check_unit_interval, in_precision
 from ..rows.table import SparseTable
@@ -260,7 +261,10 @@ class BaseAutoencoder(
 
     # -- the door ---------------------------------------------------------------------------------
 
-    _formats = (SparseTable,)  # the kinds of rows that a family takes; the first that fits is used
+    _formats = (
+        Columns,
+        SparseTable,
+    )  # the kinds of rows that a family takes; the first that fits is used
     _own_target = None  # what a family does instead that takes no target
 
     @property

@@ -98,6 +98,8 @@ class Parameters:
     verbose: int = 0
     random_state: Any = None
     code_density: Any = None
+    categorical_features: Any = "from_dtype"
+    max_categories: int | None = 50
 
     _parameter_constraints = {
         "code_size": [
@@ -137,6 +139,8 @@ class Parameters:
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "code_density": [HasMethods(["fit", "sample"]), None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     _own_constraints = _parameter_constraints

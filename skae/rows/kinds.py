@@ -300,14 +300,14 @@ def kind_of(column, missing, is_category=False, max_categories=None):
         Of a category.
     """
     from pandas import CategoricalDtype
-    from pandas.api.types import infer_dtype, is_bool_dtype
+    from pandas.api.types import is_bool_dtype
 
     observed = column[~missing]
     if not len(observed):
         return Unlearned(str(column.dtype), is_identifier=False)
     if is_category or isinstance(column.dtype, CategoricalDtype) or is_bool_dtype(column.dtype):
         return Category.of(observed, max_categories)
-    if infer_dtype(observed, skipna=False) == "complex":
+    if any(isinstance(value, complex) for value in observed):
         raise ValueError("it holds complex numbers: give their real and imaginary parts.")
     for kind in (Number, Moment, Day, Clock):
         found = kind.of(observed)

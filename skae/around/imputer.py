@@ -39,8 +39,8 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         E[x_j | z_k], \quad w_k \propto \frac{p(x_{obs} | z_k) \, p(z_k)}{q(z_k | x_{obs})}
 
     for a :class:`VariationalAutoencoder`, whose codes :math:`z_k` are drawn from :math:`q`.
-    Columns are standardized for the autoencoder, so that their units do not matter, and categories
-    become indicators, of which a softmax is learned by cross-entropy.
+    Each column has a unit of its own, so that units do not matter, and categories become
+    indicators, of which a softmax is learned by cross-entropy.
 
     Parameters
     ----------
@@ -58,10 +58,15 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         likelihood. To what others fill, an error is added that they made on entries hidden from
         them.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Which columns are categories: "from_dtype" are those of a frame that are not numbers.
-        Columns may be given by a mask, by their numbers, or by their names. None is none.
-    missing_values : number, np.nan or pd.NA, default=np.nan
-        What stands for a missing entry. Of categories, None and NaN do in any case.
+        Which columns are categories: "from_dtype" are those of a frame that hold texts, booleans
+        or categories. Columns may be given by a mask, by their numbers, or by their names. None is
+        none. Dates, times and durations are numbers to the autoencoder; identifiers, which differ
+        in nearly every row, are not learned from and passed through: see :ref:`tables`.
+    max_categories : int or None, default=50
+        Of a category with more values than that, the rarest share one indicator, and are filled by
+        the most frequent of them.
+    missing_values : number, str, np.nan, None or pd.NA, default=np.nan
+        What stands for a missing entry. NaN, None and NA do in any case.
     add_indicator : bool, default=False
         Whether columns follow that say which entries were missing.
     keep_empty_features : bool, default=False
@@ -73,7 +78,7 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
     Attributes
     ----------
     autoencoder_ : estimator
-        The trained autoencoder. Its rows are standardized columns and indicators.
+        The trained autoencoder, of rows like X.
     statistics_ : ndarray of shape (n_features,)
         The mean of each column over observed entries, or its most frequent category; NaN for an
         empty column.
@@ -89,8 +94,8 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
     Raises
     ------
     ValueError
-        If no entry of X is observed, if a column that holds categories is not among
-        ``categorical_features``, and as the autoencoder does.
+        If no entry of X is observed, if an array holds texts that are not among
+        ``categorical_features``, if a column cannot be filled, and as the autoencoder does.
     TypeError
         If ``autoencoder`` is none of skae's.
 
@@ -215,8 +220,9 @@ class AutoencoderImputer(SavingMixin, BaseImputer):
         Returns
         -------
         X_filled : ndarray of shape (n_samples, n_features_out), or a frame
-            In the precision of X. An array with categories is of objects; in a frame, which
-            ``set_output`` asks for, each column keeps its kind.
+            A frame of mixed columns comes back as such a frame, whose columns keep their dtypes.
+            Other frames are arrays unless ``set_output`` asks for frames. Arrays keep X's
+            precision; those with categories are of objects.
         """
         check_is_fitted(self)
         return self._filled(X, 1, self._seed)[0]

@@ -113,6 +113,13 @@ class Autoencoder(BaseAutoencoder):
     code_density : estimator, default=None
         Density of the codes that `sample` draws from: anything with ``fit`` and ``sample``, such as
         `sklearn.neighbors.KernelDensity`. None is a mixture of up to 16 Gaussians, chosen by BIC.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which columns of a frame are categories: with "from_dtype" those of texts, booleans, and of
+        pandas' and polars' categories. Or a mask, numbers or names of columns, of an array too. A
+        frame with columns that are no numbers has a unit for each column: see :ref:`tables`. None
+        takes no texts and categories.
+    max_categories : int or None, default=50
+        Of a category with more values than that, the rarest share one indicator.
 
     Attributes
     ----------
@@ -122,8 +129,8 @@ class Autoencoder(BaseAutoencoder):
         The trained net; ``net_.module_`` is the torch module, ``net_.history`` skorch's history.
     center_ : ndarray of shape (n_features,)
         Mean of each column, missing entries left out.
-    scale_ : float
-        Root of the mean variance of the columns.
+    scale_ : float, or ndarray of shape (n_numbers,)
+        Root of the mean variance of the columns; of frames of mixed columns one for each number.
     n_iter_ : int
         Epochs that the last call of `fit` trained for; 0 is its start, PCA.
     loss_curve_ : list of float
@@ -146,7 +153,7 @@ class Autoencoder(BaseAutoencoder):
     Raises
     ------
     ValueError
-        If X holds infinite values, strings or a column without a single observed entry; if a
+        If X holds infinite values, or a column without a single observed entry; if a
         parameter is out of its range; if training diverges. The estimator is then left as it was.
 
     Warns

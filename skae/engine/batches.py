@@ -200,8 +200,9 @@ def filled(x):
     """``x`` with 0 for NaN, and where it was known; None if everywhere."""
     if isinstance(x, SparseRows):  # told when they are dense
         return x, None
-    # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask.
-    if not x.sum().isnan():
+    # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask. A graph has
+    # no branch on the rows.
+    if not torch.compiler.is_compiling() and not x.sum().isnan():
         return x, None
     missing = x.isnan()
     return x.masked_fill(missing, 0.0), ~missing

@@ -357,7 +357,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         return super()._decode(codes)
 
 
-def turn_by_turn(module, x, known=None):
+def turn_by_turn(module, x, known=None, masks=None):
     """Rows in units of X, each patch rebuilt where it was hidden."""
-    rows, _ = module.hidden_once(as_batch(module, x).x, known)
+    rows, _ = module.hidden_once(as_batch(module, x).x, known, masks)
     return module.units.inverse(rows)

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from .elimination import solved
 from .randomness import rand_like
 
 # What is added to the variances, in units of their mean: the largest for which hidden entries are
@@ -32,12 +33,15 @@ class GaussianFill(nn.Module):
     def forward(self, x):
         rows, beside = x.tensor_split([len(self.mean)], dim=-1)
         missing = rows == 0
-        gappy = missing.any(-1)
-        if not gappy.any():
-            return x
-        fills = torch.zeros_like(rows)
-        with torch.no_grad():
-            fills[gappy] = self.expected(rows[gappy].detach())
+        if torch.compiler.is_compiling():  # a graph does the same to all rows
+            fills = self._expected(rows)[0]
+        else:
+            gappy = missing.any(-1)
+            if not gappy.any():
+                return x
+            fills = torch.zeros_like(rows)
+            with torch.no_grad():
+                fills[gappy] = self.expected(rows[gappy].detach())
         return torch.cat([torch.where(missing, fills, rows), beside], dim=-1)
 
     def expected(self, x):
@@ -52,10 +56,14 @@ class GaussianFill(nn.Module):
         observed = (x != 0).to(wide)
         # The observed block of the covariance, and beside it ones on the diagonal.
         blocks = observed[:, :, None] * covariance * observed[:, None, :]
-        triangles = torch.linalg.cholesky(blocks + torch.diag_embed(1 - observed))
+        blocks = blocks + torch.diag_embed(1 - observed)
         deviations = (wide - mean) * observed
-        solved = torch.cholesky_solve(deviations[:, :, None], triangles)[:, :, 0]
-        return (mean + solved @ covariance).to(x), observed, triangles
+        if torch.compiler.is_compiling():
+            triangles, solution = None, solved(blocks, deviations)
+        else:
+            triangles = torch.linalg.cholesky(blocks)
+            solution = torch.cholesky_solve(deviations[:, :, None], triangles)[:, :, 0]
+        return (mean + solution @ covariance).to(x), observed, triangles
 
     @torch.no_grad()
     def learn(self, x):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from .autoencoder import Output
+from .elimination import solved
 
 
 class FoldIn(nn.Module):
@@ -33,14 +34,28 @@ class FoldIn(nn.Module):
         left = x - self.units.of(x)[0]
         if bias is not None:
             left = left - bias
-        vectors = left.new_zeros(len(x), self.codes.shape[1])
+        # A graph does the same to all rows.
+        solve = self._eliminated if torch.compiler.is_compiling() else self._solved
+        vectors = solve(left)
+        return vectors if bias is None else torch.cat([vectors, bias], dim=-1)
+
+    def _solved(self, left):
+        """The vectors of users, one after the other, by as many equations as they have ratings."""
+        vectors = left.new_zeros(len(left), self.codes.shape[1])
         for vector, ratings in zip(vectors, left, strict=True):
             known = ~ratings.isnan()
             codes = self.codes[known]
             matrix = codes @ codes.T
             matrix.diagonal().add_(self.ridge)
             vector.copy_(codes.T @ torch.linalg.solve(matrix, ratings[known]))
-        return vectors if bias is None else torch.cat([vectors, bias], dim=-1)
+        return vectors
+
+    def _eliminated(self, left):
+        """The same for all users at once, by as many equations as a vector has numbers."""
+        known, left, codes = ~left.isnan(), left.nan_to_num(nan=0.0).double(), self.codes.double()
+        matrices = (codes.T * known[:, None]) @ codes
+        ridge = self.ridge * torch.eye(codes.shape[1], dtype=torch.float64, device=left.device)
+        return solved(matrices + ridge, left @ codes).to(self.codes.dtype)
 
     def decode(self, code):
         size = self.codes.shape[1]

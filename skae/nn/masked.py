@@ -317,14 +317,16 @@ class MaskedEncoderDecoder(EncoderDecoder):
             return [order.roll(-(i * n) // n_passes)[:n_seen] for i in range(n_passes)]
         return [order.roll(-(i * n) // n_passes)[n - n_seen :] for i in range(n_passes)]
 
-    def hidden_once(self, x, known=None, seed=EVALUATION_SEED):
+    def hidden_once(self, x, known=None, masks=None):
         """Each entry as rebuilt where it was hidden, mean over the masks, and its squared error.
 
-        Standardized rows in, two tensors of their shape out.
+        Standardized rows in, two tensors of their shape out. The `masks` are those of evaluation,
+        if none are given.
         """
+        masks = self.masks(EVALUATION_SEED) if masks is None else masks
         goal = self.goal(x)
         total, squares, times = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)
-        for seen in self.masks(seed):
+        for seen in masks:
             seen = seen.to(x.device).expand(len(x), -1)
             output = self.seeing(x, seen, known)
             hidden = output.hidden.to(x.dtype)

@@ -113,12 +113,21 @@ class RecurrentEncoder(nn.Module):
             steps = self.embedding(steps[..., 0].long())
         lengths = TOLD.get().lengths
         if lengths is not None:
-            lengths = (lengths[:, 0] - self.horizon).long().cpu()
+            lengths = (lengths[:, 0] - self.horizon).long()
+        return self.perceptron(torch.cat([self._state(steps, lengths), beside], dim=1))
+
+    def _state(self, steps, lengths):
+        """The last state of each row."""
+        if lengths is not None and torch.compiler.is_compiling() and not self.rnn.bidirectional:
+            states = self.rnn(steps)[0]  # in a graph, those after a row's end are passed over
+            last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])
+            return states.gather(1, last).squeeze(1)
+        if lengths is not None:
+            lengths = lengths.cpu()
             steps = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
         _, state = self.rnn(steps)
         state = state[0] if isinstance(state, tuple) else state
-        state = state[-1 - self.rnn.bidirectional :].transpose(0, 1).flatten(1)
-        return self.perceptron(torch.cat([state, beside], dim=1))
+        return state[-1 - self.rnn.bidirectional :].transpose(0, 1).flatten(1)
 
 
 class RecurrentStack(nn.Module):

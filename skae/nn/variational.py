@@ -150,7 +150,10 @@ def draws(module, batch, posterior, noise):
 
     All rows share the noise: a row's result does not depend on its company.
     """
-    for part in noise.split(max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))):
+    at_once = len(noise)  # in a graph, which does not know how many rows will come
+    if not torch.compiler.is_compiling():
+        at_once = max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))
+    for part in noise.split(at_once):
         part = part[:, None]
         code = posterior.mean + posterior.stddev * part
         distribution = module.distribution(code, batch.condition)

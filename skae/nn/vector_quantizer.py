@@ -46,7 +46,11 @@ class VectorQuantizer(nn.Module):
 
     def indices(self, code):
         """Numbers of the nearest vectors: (n, pieces)."""
-        return torch.cdist(self.pieces(code), self.codebook).argmin(-1)
+        pieces, codebook = self.pieces(code), self.codebook
+        if torch.compiler.is_compiling():  # half the squared distance, less the piece's own part
+            codebook = codebook.double()
+            return (codebook.square().sum(1) / 2 - pieces.double() @ codebook.T).argmin(-1)
+        return torch.cdist(pieces, codebook).argmin(-1)
 
     def pieces(self, code):
         """A code cut into vectors of the codebook's size."""

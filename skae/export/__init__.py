@@ -1,0 +1,1 @@
+"""Graphs for inference: what fitted estimators do to rows, without skae, scikit-learn and torch."""

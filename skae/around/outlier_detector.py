@@ -414,15 +414,12 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
 
     def _rebuilt_where_hidden(self, estimator, rows):
         """Each entry as rebuilt while it was hidden with half of its row, mean over the times."""
-        rng, n_columns = np.random.default_rng(0), rows.shape[1]
         total = np.zeros_like(rows)
         with warnings.catch_warnings():  # of rows that have no entry left
             warnings.simplefilter("ignore", UserWarning)
-            for _ in range(N_HIDINGS):
-                hidden = np.isin(np.arange(n_columns), rng.permutation(n_columns)[::2])
-                for columns in (hidden, ~hidden):
-                    seen = np.where(columns, np.nan, rows)
-                    total[:, columns] += self._rebuilt(estimator, seen)[:, columns]
+            for columns in hidings(rows.shape[1]):
+                seen = np.where(columns, np.nan, rows)
+                total[:, columns] += self._rebuilt(estimator, seen)[:, columns]
         return total / N_HIDINGS
 
     def _codes(self, estimator, rows):
@@ -447,3 +444,11 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
 
     def _score_samples(self, given):
         return self._scores.scores(self._view(given.X))
+
+
+def hidings(n_columns):
+    """Which columns are hidden, by turns, so that each is hidden `N_HIDINGS` times."""
+    rng = np.random.default_rng(0)
+    for _ in range(N_HIDINGS):
+        hidden = np.isin(np.arange(n_columns), rng.permutation(n_columns)[::2])
+        yield from (hidden, ~hidden)

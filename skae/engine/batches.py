@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from ..nn.randomness import generator
+from ..nn.tracing import is_traced
 
 # Rows are gathered for this many bytes of batches at once: one gather serves many steps, and
 # shuffling a large X does not double it.
@@ -202,7 +203,7 @@ def filled(x):
         return x, None
     # A sum is NaN if a summand is (or if it overflows): a tenth of the time of a mask. A graph has
     # no branch on the rows.
-    if not torch.compiler.is_compiling() and not x.sum().isnan():
+    if not is_traced() and not x.sum().isnan():
         return x, None
     missing = x.isnan()
     return x.masked_fill(missing, 0.0), ~missing

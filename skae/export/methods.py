@@ -1,4 +1,4 @@
-"""What the public methods of a fitted autoencoder do, as a torch module over rows of users."""
+"""What the public methods of a fitted estimator do, as a torch module over rows of users."""
 
 import copy
 from functools import singledispatch
@@ -14,113 +14,72 @@ from ..families.ratings import SHRINKAGE, RatingAutoencoder
 from ..families.sequence import SequenceAutoencoder
 from ..families.variational import N_SAMPLES, VariationalAutoencoder
 from ..families.vector_quantized import VectorQuantizedAutoencoder
+from ..nn.autoencoder import EVALUATION_SEED
 from ..nn.variational import importance_weighted_bound
 from ..rows.images import Images
 from ..rows.sequences import Sequences
 from ..rows.table import Axes, Ratings, SparseTable, Table
 
-METHODS = (
-    "transform",
-    "inverse_transform",
-    "reconstruct",
-    "score_samples",
-    "decision_function",
-    "predict",
-)
+JUDGING = ("score_samples", "decision_function", "predict")
+METHODS = ("transform", "inverse_transform", "reconstruct", *JUDGING)
 OF_CODES = ("inverse_transform",)  # what takes codes; all others take rows
+WHOLE = ("predict",)  # what answers with whole numbers
 # What rows are given as: their numbers are those of the flat rows inside.
 FORMATS = (Table, SparseTable, Ratings, Axes, Images, Sequences)
-# What onnxruntime computes in float32 only, on CPUs.
-SINGLE = (
-    nn.Conv2d,
-    nn.ConvTranspose2d,
-    nn.ELU,
-    nn.GELU,
-    nn.GRU,
-    nn.LeakyReLU,
-    nn.LSTM,
-    nn.SELU,
-    nn.Softplus,
-    nn.Upsample,
-)
 
 
-class Method(nn.Module):
-    """One public method of a fitted autoencoder, from a tensor of what users give to its answer.
+class Methods(nn.Module):
+    """Public methods of a fitted estimator, from a tensor of what users give to their answers.
 
-    ``takes`` and ``dtype`` are the axes of a row of what it is given, and its precision. The net
-    computes in that precision, if `SINGLE` allows for it.
+    Attributes
+    ----------
+    takes : tuple of int
+        The axes of a row of what is given.
+    given : str
+        What is given: the name of the input of a graph.
+    dtype : torch.dtype
+        The precision of what is given, and of the answers.
     """
 
-    def __init__(self, estimator, method, dtype):
+    given = "X"
+
+    def __init__(self, estimator, methods, dtype):
         super().__init__()
-        self.estimator, self.method, self.dtype = estimator, method, dtype
-        for format in (estimator._format, estimator._target_format):
-            self.check_format(format)
-        self.module = copy.deepcopy(estimator.net_.module_).cpu().eval().requires_grad_(False)
-        self.criterion = estimator.net_.criterion_
-        self.precision = precision(self.module, dtype)
-        self.module.to(self.precision)
-        self.offset = getattr(estimator, "offset_", None)
-        if method in OF_CODES:
-            self.takes = (estimator._n_features_out,)
-        else:
-            self.takes = self.shape(estimator._format)
+        self.estimator, self.methods, self.dtype = estimator, methods, dtype
+        self.dtype_given = dtype
+        for method in methods:
+            self.check_method(method)
 
     def forward(self, x):
-        answer = getattr(self, self.method)(x)
-        return answer if self.method in WHOLE else answer.to(self.dtype)
+        answers = {method: getattr(self, method)(x) for method in self.methods}
+        return tuple(
+            answer if method in WHOLE else self.in_precision(answer)
+            for method, answer in answers.items()
+        )
 
-    # -- the methods ------------------------------------------------------------------------------
-
-    def transform(self, x):
-        return self.module.encode(*self.inputs(x))
-
-    def inverse_transform(self, codes):
-        return self.shaped(self.module.decode(codes.to(self.precision)))
-
-    def reconstruct(self, x):
-        return self.shaped(self.module.reconstruct(*self.inputs(x)))
-
-    def score_samples(self, x):
-        x, *beside = self.inputs(x)
-        unit = self.criterion.unit(self.estimator.target_scale_) * self.estimator._n_outputs
-        errors = row_errors(self.criterion, self.module, x, None, *beside)
-        return -unit * errors.double()
+    def in_precision(self, answer):
+        """An answer in the precision of what was given."""
+        return answer.to(self.dtype)
 
     def decision_function(self, x):
-        return self.score_samples(x).to(self.dtype).double() - self.offset
+        return self.score_samples(x).to(self.dtype).double() - self.estimator.offset_
 
     def predict(self, x):
         return torch.where(self.decision_function(x) < 0, -1, 1)
-
-    # -- rows in and out --------------------------------------------------------------------------
-
-    def inputs(self, x):
-        """What the module's encoder is given."""
-        x = x.flatten(1)
-        return x.to(self.precision), *self.beside(x)
-
-    def beside(self, x):
-        """What is known of flat rows beside them."""
-        if self.estimator._n_conditions:
-            raise NotImplementedError(
-                f"{self.name} was fitted with a condition, which a graph of rows does not take."
-            )
-        return ()
-
-    def shaped(self, rows):
-        """Flat rows with the axes of those that are rebuilt."""
-        return rows.unflatten(1, self.shape(self.estimator._target_format))
 
     @property
     def name(self):
         """That of the class of the estimator."""
         return type(self.estimator).__name__
 
-    def shape(self, format):
-        """The axes of a row."""
-        return format.shape or (format.n_numbers,)
+    def check_method(self, method):
+        """Whether there is such a method, and a graph can do it."""
+        if not hasattr(self.estimator, method) or not hasattr(self, method):
+            raise NotImplementedError(f"{self.name} has no method {method}, so no graph has it.")
+        if method in ("decision_function", "predict") and not hasattr(self.estimator, "offset_"):
+            raise NotImplementedError(
+                f"{method} of {self.name} needs an offset_, which it has not learned: call fit."
+            )
 
     def check_format(self, format):
         """Whether users' rows are the flat rows of the net, but for their axes."""
@@ -131,46 +90,94 @@ class Method(nn.Module):
                 "that skl2onnx can export (OneHotEncoder, OrdinalEncoder) and fit to these."
             )
 
-    def check(self):
-        """What cannot be exported, before it is tried."""
-        if getattr(self.estimator, "precision", "float32") != "float32":
-            raise NotImplementedError(
-                f"{self.name} has precision={self.estimator.precision!r}, in which onnxruntime has "
-                "no convolutions on CPUs: fit with precision='float32'."
-            )
-        scores = self.method in ("score_samples", "decision_function", "predict")
-        if scores and self.estimator._paired:
-            raise NotImplementedError(
-                f"{self.method} of {self.name} judges rows by a target, which a graph of rows does "
-                "not take: it was fitted with one."
-            )
-        if self.method in ("decision_function", "predict") and self.offset is None:
-            raise NotImplementedError(f"{self.name} has no offset_: call fit first.")
+
+def shape_of(format):
+    """The axes of a row, of a row format."""
+    return format.shape or (format.n_numbers,)
 
 
-WHOLE = {"predict"}  # methods that answer with whole numbers
+class OfAutoencoder(Methods):
+    """Those of an autoencoder: what its module does, in the precision of what is given."""
 
+    def __init__(self, estimator, methods, dtype):
+        super().__init__(estimator, methods, dtype)
+        for format in (estimator._format, estimator._target_format):
+            self.check_format(format)
+        self.module = copy.deepcopy(estimator.net_.module_).cpu().eval().requires_grad_(False)
+        self.module.to(dtype)
+        self.criterion = estimator.net_.criterion_
+        self.takes = shape_of(estimator._format)
+        if methods[0] in OF_CODES:
+            self.given, self.takes = "codes", (estimator._n_features_out,)
 
-class VariationalMethod(Method):
-    """The bound on the likelihood by the draws of `score_samples`, which all rows share."""
+    # -- the methods ------------------------------------------------------------------------------
+
+    def transform(self, x):
+        return self.module.encode(*self.inputs(x))
+
+    def inverse_transform(self, codes):
+        return self.shaped(self.module.decode(codes))
+
+    def reconstruct(self, x):
+        return self.shaped(self.module.reconstruct(*self.inputs(x)))
 
     def score_samples(self, x):
-        estimator = self.estimator
+        x, *beside = self.inputs(x)
+        unit = self.criterion.unit(self.estimator.target_scale_) * self.estimator._n_outputs
+        errors = row_errors(self.criterion, self.module, x, None, *beside)
+        return -unit * errors.double()
+
+    # -- rows in and out --------------------------------------------------------------------------
+
+    def inputs(self, x):
+        """What the module's encoder is given."""
+        x = x.flatten(1)
+        return x, *self.beside(x)
+
+    def beside(self, x):
+        """What is known of flat rows beside them."""
+        return ()
+
+    def shaped(self, rows):
+        """Flat rows with the axes of those that are rebuilt."""
+        return rows.unflatten(1, shape_of(self.estimator._target_format))
+
+    def check_method(self, method):
+        super().check_method(method)
+        if self.estimator._n_conditions:
+            raise NotImplementedError(
+                f"{self.name} was fitted with a condition, which a graph of rows does not take."
+            )
+        if method in JUDGING and self.estimator._paired:
+            raise NotImplementedError(
+                f"{method} of {self.name} judges rows by a target, which a graph of rows does not "
+                "take: it was fitted with one."
+            )
+
+
+class OfVariational(OfAutoencoder):
+    """The bound on the likelihood by the draws of `score_samples`, which all rows share."""
+
+    def __init__(self, estimator, methods, dtype):
+        super().__init__(estimator, methods, dtype)
+        self.noise = estimator._noise(N_SAMPLES, estimator._seed).to(dtype)
+
+    def score_samples(self, x):
         batch = as_batch(self.module, *self.inputs(x))
-        noise = estimator._noise(N_SAMPLES, estimator._seed).to(batch.x)
-        return importance_weighted_bound(self.module, batch, noise)
+        return importance_weighted_bound(self.module, batch, self.noise)
 
 
-class QuantizedMethod(Method):
+class OfQuantized(OfAutoencoder):
     """Vectors of the codebook, or their numbers."""
 
-    def __init__(self, estimator, method, dtype):
-        super().__init__(estimator, method, dtype)
+    def __init__(self, estimator, methods, dtype):
+        super().__init__(estimator, methods, dtype)
         self.of_numbers = estimator.output == "indices"
+        if self.of_numbers and self.given == "codes":
+            self.dtype_given = torch.int64
 
-    def forward(self, x):
-        whole = self.of_numbers and self.method == "transform"
-        return self.transform(x) if whole else super().forward(x)
+    def in_precision(self, answer):
+        return super().in_precision(answer) if answer.is_floating_point() else answer
 
     def transform(self, x):
         if self.of_numbers:
@@ -179,20 +186,19 @@ class QuantizedMethod(Method):
 
     def inverse_transform(self, codes):
         if self.of_numbers:
-            codes = self.module.quantizer.look_up(codes.long())
+            codes = self.module.quantizer.look_up(codes)
         return super().inverse_transform(codes)
 
 
-class MaskedMethod(Method):
+class OfMasked(OfAutoencoder):
     """Patches with a missing entry are not seen."""
 
-    def __init__(self, estimator, method, dtype):
-        super().__init__(estimator, method, dtype)
-        self.masks = self.module.masks(0)
+    def __init__(self, estimator, methods, dtype):
+        super().__init__(estimator, methods, dtype)
+        self.masks = self.module.masks(EVALUATION_SEED)
 
     def beside(self, x):
-        known = self.module.patches.split(~x.isnan()).all(-1)
-        return (known,)
+        return (self.module.patches.split(~x.isnan()).all(-1),)
 
     def reconstruct(self, x):
         return self.shaped(turn_by_turn(self.module, *self.inputs(x), self.masks))
@@ -205,11 +211,11 @@ class MaskedMethod(Method):
         return -unit * self.estimator._n_inputs * observed_mean(errors, batch.observed).double()
 
 
-class SequenceMethod(Method):
+class OfSequence(OfAutoencoder):
     """Rows that end before the last step are NaN after their ends."""
 
-    def check(self):
-        super().check()
+    def check_method(self, method):
+        super().check_method(method)
         if self.varies and self.estimator.bidirectional:
             raise NotImplementedError(
                 f"{self.name} was fitted to sequences of several lengths with bidirectional=True, "
@@ -240,41 +246,37 @@ class SequenceMethod(Method):
         return self.shaped(rows)
 
 
-class RatingMethod(Method):
+class OfRatings(OfAutoencoder):
     """What is missing is not known, and each user has a bias."""
+
+    def __init__(self, estimator, methods, dtype):
+        super().__init__(estimator, methods, dtype)
+        self.expected = torch.as_tensor(estimator._expected, dtype=torch.float64)
 
     def beside(self, x):
         if not self.estimator.biases:
             return ()
         known = ~x.isnan()
-        expected = torch.as_tensor(self.estimator._expected)
-        total = (x.double() - expected).where(known, 0.0).sum(1, keepdim=True)
+        total = (x.double() - self.expected).where(known, 0.0).sum(1, keepdim=True)
         bias = total / (SHRINKAGE + known.sum(1, keepdim=True))
-        return (bias.to(self.precision),)
+        return (bias.to(self.dtype),)
 
 
 @singledispatch
-def method_class(estimator):
-    """The class of `Method` for the methods of an estimator."""
+def methods_of(estimator):
+    """The class of `Methods` for an estimator."""
     raise NotImplementedError(
-        f"{type(estimator).__name__} cannot be exported: autoencoders of skae can, and pipelines "
-        "that end in one."
+        f"{type(estimator).__name__} cannot be exported: autoencoders and outlier detectors of "
+        "skae can, and Pipelines that end in one."
     )
 
 
 for kind, of_kind in {
-    BaseAutoencoder: Method,
-    VariationalAutoencoder: VariationalMethod,
-    VectorQuantizedAutoencoder: QuantizedMethod,
-    MaskedAutoencoder: MaskedMethod,
-    SequenceAutoencoder: SequenceMethod,
-    RatingAutoencoder: RatingMethod,
+    BaseAutoencoder: OfAutoencoder,
+    VariationalAutoencoder: OfVariational,
+    VectorQuantizedAutoencoder: OfQuantized,
+    MaskedAutoencoder: OfMasked,
+    SequenceAutoencoder: OfSequence,
+    RatingAutoencoder: OfRatings,
 }.items():
-    method_class.register(kind, lambda estimator, of_kind=of_kind: of_kind)
-
-
-def precision(module, dtype):
-    """The precision in which a graph of a module computes."""
-    if any(isinstance(part, SINGLE) for part in module.modules()):
-        return torch.float32
-    return dtype
+    methods_of.register(kind, lambda estimator, of_kind=of_kind: of_kind)

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from .elimination import solved
 from .randomness import rand_like
+from .tracing import is_traced
 
 # What is added to the variances, in units of their mean: the largest for which hidden entries are
 # filled best.
@@ -33,7 +33,7 @@ class GaussianFill(nn.Module):
     def forward(self, x):
         rows, beside = x.tensor_split([len(self.mean)], dim=-1)
         missing = rows == 0
-        if torch.compiler.is_compiling():  # a graph does the same to all rows
+        if is_traced():  # a graph does the same to all rows
             fills = self._expected(rows)[0]
         else:
             gappy = missing.any(-1)
@@ -58,12 +58,12 @@ class GaussianFill(nn.Module):
         blocks = observed[:, :, None] * covariance * observed[:, None, :]
         blocks = blocks + torch.diag_embed(1 - observed)
         deviations = (wide - mean) * observed
-        if torch.compiler.is_compiling():
-            triangles, solution = None, solved(blocks, deviations)
+        if is_traced():
+            triangles, solution = None, torch.linalg.solve_ex(blocks, deviations[:, :, None])[0]
         else:
             triangles = torch.linalg.cholesky(blocks)
-            solution = torch.cholesky_solve(deviations[:, :, None], triangles)[:, :, 0]
-        return (mean + solution @ covariance).to(x), observed, triangles
+            solution = torch.cholesky_solve(deviations[:, :, None], triangles)
+        return (mean + solution[:, :, 0] @ covariance).to(x), observed, triangles
 
     @torch.no_grad()
     def learn(self, x):

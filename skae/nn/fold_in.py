@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from .autoencoder import Output
-from .elimination import solved
+from .tracing import is_traced
 
 
 class FoldIn(nn.Module):
@@ -35,7 +35,7 @@ class FoldIn(nn.Module):
         if bias is not None:
             left = left - bias
         # A graph does the same to all rows.
-        solve = self._eliminated if torch.compiler.is_compiling() else self._solved
+        solve = self._solved_at_once if is_traced() else self._solved
         vectors = solve(left)
         return vectors if bias is None else torch.cat([vectors, bias], dim=-1)
 
@@ -50,12 +50,13 @@ class FoldIn(nn.Module):
             vector.copy_(codes.T @ torch.linalg.solve(matrix, ratings[known]))
         return vectors
 
-    def _eliminated(self, left):
+    def _solved_at_once(self, left):
         """The same for all users at once, by as many equations as a vector has numbers."""
         known, left, codes = ~left.isnan(), left.nan_to_num(nan=0.0).double(), self.codes.double()
         matrices = (codes.T * known[:, None]) @ codes
         ridge = self.ridge * torch.eye(codes.shape[1], dtype=torch.float64, device=left.device)
-        return solved(matrices + ridge, left @ codes).to(self.codes.dtype)
+        vectors = torch.linalg.solve_ex(matrices + ridge, (left @ codes)[:, :, None])[0]
+        return vectors[:, :, 0].to(self.codes.dtype)
 
     def decode(self, code):
         size = self.codes.shape[1]

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from .autoencoder import EVALUATION_SEED, EncoderDecoder
 from .randomness import rand
+from .tracing import is_traced
 
 MLP_RATIO = 4
 # Passes of a score at most: each pass hides other patches.
@@ -205,7 +206,7 @@ class PatchDecoder(nn.Module):
         tokens = self.linear(tokens)
         if seen is not None:
             index = seen[:, :, None].expand(-1, -1, tokens.shape[2])
-            hidden = self.hidden.expand(len(tokens), self.patches.n_patches, -1)
+            hidden = self.hidden.expand(tokens.shape[0], self.patches.n_patches, -1)
             if known is not None:  # a patch that is missing was not seen
                 tokens = tokens.where(known.gather(1, seen)[:, :, None], self.hidden)
             tokens = hidden.scatter(1, index, tokens)
@@ -263,7 +264,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
         return self.patches.join(patches / (variance + SMALLEST_VARIANCE).sqrt())
 
     def forward(self, x, known=None):
-        order = self.random(rand, (len(x), self.patches.n_patches), x)
+        order = self.random(rand, (x.shape[0], self.patches.n_patches), x)
         if known is not None:  # missing ones last
             order = order + ~known.bool()
         return self.seeing(x, order.argsort(1)[:, : self.n_seen], known)
@@ -274,7 +275,7 @@ class MaskedEncoderDecoder(EncoderDecoder):
         if known is not None:
             known = known | first_if_none(known.gather(1, seen), seen, known.shape[1])
         tokens = self.encoder(x, seen, known)
-        hidden = torch.ones(len(x), self.patches.n_patches, dtype=torch.bool, device=x.device)
+        hidden = x.new_ones((x.shape[0], self.patches.n_patches), dtype=torch.bool)
         hidden = hidden.scatter(1, seen, False)
         return MaskedOutput(
             tokens.mean(1), self.decoder(tokens, seen, known), self.of_entries(hidden)
@@ -313,9 +314,9 @@ class MaskedEncoderDecoder(EncoderDecoder):
         n, n_seen = self.patches.n_patches, self.n_seen
         order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         n_passes = min(MOST_PASSES, max(2, math.ceil(n / min(n_seen, n - n_seen))))
-        if n_seen <= n - n_seen:  # the seen ones take turns
-            return [order.roll(-(i * n) // n_passes)[:n_seen] for i in range(n_passes)]
-        return [order.roll(-(i * n) // n_passes)[n - n_seen :] for i in range(n_passes)]
+        turns = torch.stack([order.roll(-(i * n) // n_passes) for i in range(n_passes)])
+        # The fewer of the seen and the hidden ones take turns.
+        return turns[:, :n_seen] if n_seen <= n - n_seen else turns[:, n - n_seen :]
 
     def hidden_once(self, x, known=None, masks=None):
         """Each entry as rebuilt where it was hidden, mean over the masks, and its squared error.
@@ -326,13 +327,18 @@ class MaskedEncoderDecoder(EncoderDecoder):
         masks = self.masks(EVALUATION_SEED) if masks is None else masks
         goal = self.goal(x)
         total, squares, times = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)
-        for seen in masks:
-            seen = seen.to(x.device).expand(len(x), -1)
-            output = self.seeing(x, seen, known)
-            hidden = output.hidden.to(x.dtype)
-            total += hidden * output.reconstruction
-            squares += hidden * (output.reconstruction - goal) ** 2
-            times += hidden
+        # One mask after the other takes less memory, and all at once makes a smaller graph.
+        for part in masks.to(x.device).split(len(masks) if is_traced() else 1):
+            seen = part[:, None].expand(-1, x.shape[0], -1).flatten(0, 1)
+            several = len(part), 1
+            output = self.seeing(
+                x.repeat(several), seen, None if known is None else known.repeat(several)
+            )
+            rebuilt = output.reconstruction.unflatten(0, (len(part), -1))
+            hidden = output.hidden.to(x.dtype).unflatten(0, (len(part), -1))
+            total += (hidden * rebuilt).sum(0)
+            squares += (hidden * (rebuilt - goal) ** 2).sum(0)
+            times += hidden.sum(0)
         times.clamp_(min=1)
         return total / times, squares / times
 
@@ -340,5 +346,5 @@ class MaskedEncoderDecoder(EncoderDecoder):
 def first_if_none(known, seen, n):
     """The first of the seen patches, for rows of which none is known: attention needs a token."""
     none = ~known.any(1, keepdim=True)
-    first = torch.zeros(len(known), n, dtype=torch.bool, device=known.device)
+    first = known.new_zeros((known.shape[0], n))
     return first.scatter(1, seen[:, :1], True) & none

@@ -12,6 +12,7 @@ from .autoencoder import EncoderDecoder
 from .layers import ACTIVATIONS, Dropout
 from .mlp import MLP
 from .randomness import rand_like
+from .tracing import is_traced
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -118,7 +119,7 @@ class RecurrentEncoder(nn.Module):
 
     def _state(self, steps, lengths):
         """The last state of each row."""
-        if lengths is not None and torch.compiler.is_compiling() and not self.rnn.bidirectional:
+        if lengths is not None and is_traced() and not self.rnn.bidirectional:
             states = self.rnn(steps)[0]  # in a graph, those after a row's end are passed over
             last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])
             return states.gather(1, last).squeeze(1)
@@ -187,7 +188,7 @@ class Unrolled(nn.Module):
     def free(self, code, n_steps, read, show):
         """What ``read`` makes of each state, given before the next step by ``show``."""
         state, outputs = self.state(code), []
-        shown = code.new_zeros(len(code), self.rnn.input_size - code.shape[1])
+        shown = code.new_zeros(code.shape[0], self.rnn.input_size - code.shape[1])
         for _ in range(n_steps):
             states, state = self.rnn(torch.cat([code, shown], dim=1)[:, None], state)
             outputs.append(read(states[:, 0]))
@@ -232,7 +233,7 @@ class RecurrentDecoder(nn.Module):
         ends = lengths if lengths is not None else code.new_full((1, 1), self.steps.n)
         ends = (ends - self.horizon).long()  # of the past
         past = self._in_order(code, n_past, steps, None if lengths is None else ends)
-        after = (ends + torch.arange(self.horizon, device=code.device)).expand(len(code), -1)
+        after = (ends + torch.arange(self.horizon, device=code.device)).expand(code.shape[0], -1)
         after = after[..., None]
         if steps is not None:
             steps = steps.gather(1, after.expand(-1, -1, steps.shape[2]))

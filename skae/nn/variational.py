@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .autoencoder import EncoderDecoder
 from .randomness import rand, randn
+from .tracing import is_traced
 
 # A variance is at most so much smaller than the prior's: exp would underflow.
 LARGEST_LOG_ODDS = 20.0
@@ -151,7 +152,7 @@ def draws(module, batch, posterior, noise):
     All rows share the noise: a row's result does not depend on its company.
     """
     at_once = len(noise)  # in a graph, which does not know how many rows will come
-    if not torch.compiler.is_compiling():
+    if not is_traced():
         at_once = max(1, DRAWN_ELEMENTS // max(1, batch.target.numel()))
     for part in noise.split(at_once):
         part = part[:, None]

@@ -7,6 +7,7 @@ from torch import nn
 
 from .autoencoder import EncoderDecoder
 from .randomness import randint
+from .tracing import is_traced
 
 # A vector that is chosen less often than this share of the average moves to where there are codes.
 RARE = 0.03
@@ -47,7 +48,7 @@ class VectorQuantizer(nn.Module):
     def indices(self, code):
         """Numbers of the nearest vectors: (n, pieces)."""
         pieces, codebook = self.pieces(code), self.codebook
-        if torch.compiler.is_compiling():  # half the squared distance, less the piece's own part
+        if is_traced():  # half the squared distance, less the piece's own part
             codebook = codebook.double()
             return (codebook.square().sum(1) / 2 - pieces.double() @ codebook.T).argmin(-1)
         return torch.cdist(pieces, codebook).argmin(-1)

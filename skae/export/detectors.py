@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ..around.neighbors import CANDIDATES, FLOOR, SAME
-from ..around.outlier_detector import AutoencoderOutlierDetector, hidings
+from ..around.outlier_detector import hidings
 from ..around.scores import NeighborScores
 from ..base.autoencoder import BaseAutoencoder
 from .methods import Methods, methods_of, shape_of
@@ -117,6 +117,3 @@ class Local(nn.Module):
         typical = self.log_typical[index.gather(1, place)].mean(1)
         ratio = torch.log(near.mean(1) + self.floor) - typical / 2 - self.center
         return ratio, own
-
-
-methods_of.register(AutoencoderOutlierDetector, lambda estimator: OfDetector)

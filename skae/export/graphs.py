@@ -7,10 +7,13 @@ from math import log, pi
 
 import torch
 from onnx.inliner import inline_local_functions
+from sklearn.pipeline import Pipeline
 
+from ..around.outlier_detector import AutoencoderOutlierDetector
 from ..nn.tracing import tracing
-from .detectors import OfDetector  # noqa: F401  (registers itself)
+from .detectors import OfDetector
 from .methods import methods_of
+from .pipelines import OfPipeline
 from .solver import solve
 
 # The version of ONNX's operators that graphs are written in.
@@ -30,23 +33,43 @@ SINGLE = {
     "Selu",
     "Softplus",
 }
+for kind, of_kind in ((AutoencoderOutlierDetector, OfDetector), (Pipeline, OfPipeline)):
+    methods_of.register(kind, lambda estimator, of_kind=of_kind: of_kind)
 # Stirling's series of log gamma is exact to 1e-16 from here on.
 LARGE = 12
 
 
 def graph_of(estimator, methods, dtype):
-    """The graph of methods of a fitted estimator of skae, as a model of ONNX.
+    """The graph of methods of a fitted estimator, as a model of ONNX.
 
     It takes one input, of any number of rows in the precision ``dtype``, and has an output for
     each method, of its name.
+
+    Raises
+    ------
+    NotImplementedError
+        If it cannot be exported, with the reason.
     """
     program = methods_of(estimator)(estimator, methods, dtype)
+    try:
+        return written(program, methods)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise NotImplementedError(
+            f"{program.name} has a module that torch.onnx cannot write down (see the cause above): "
+            "its forward may depend on the values of rows, or call what ONNX does not have."
+        ) from error
+
+
+def written(program, methods):
+    """The model of ONNX of a module of `Methods`."""
     example = torch.zeros(N_EXAMPLES, *program.takes, dtype=program.dtype_given)
     with tracing(), torch.no_grad(), quietly():
         exported = torch.export.export(
             program.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},)
         )
-        exported = exported.run_decompositions({torch.ops.aten.lgamma.default: log_gamma})
+        lgamma = torch.ops.aten.lgamma.default
+        if any(node.target is lgamma for node in exported.graph.nodes):
+            exported = exported.run_decompositions({lgamma: log_gamma})
         model = torch.onnx.export(
             exported,
             dynamo=True,
@@ -61,7 +84,7 @@ def graph_of(estimator, methods, dtype):
 
 def solutions(matrices, vectors, left=True, check_errors=False):
     """The first of what torch's solver gives; no other is used."""
-    return solve(matrices, vectors)
+    return (solve(matrices, vectors),)
 
 
 @contextmanager

@@ -62,7 +62,8 @@ class Methods(nn.Module):
         return answer.to(self.dtype)
 
     def decision_function(self, x):
-        return self.score_samples(x).to(self.dtype).double() - self.estimator.offset_
+        offset = torch.tensor(self.estimator.offset_, dtype=torch.float64)
+        return self.score_samples(x).to(self.dtype).double() - offset
 
     def predict(self, x):
         return torch.where(self.decision_function(x) < 0, -1, 1)
@@ -89,6 +90,11 @@ class Methods(nn.Module):
                 "which a graph of numbers knows nothing: make numbers of it by steps of a Pipeline "
                 "that skl2onnx can export (OneHotEncoder, OrdinalEncoder) and fit to these."
             )
+
+
+def in_units(errors, unit):
+    """Errors times their unit in float64: a number in a graph would be of float32."""
+    return errors.double() * torch.tensor(float(unit), dtype=torch.float64)
 
 
 def shape_of(format):
@@ -125,7 +131,7 @@ class OfAutoencoder(Methods):
         x, *beside = self.inputs(x)
         unit = self.criterion.unit(self.estimator.target_scale_) * self.estimator._n_outputs
         errors = row_errors(self.criterion, self.module, x, None, *beside)
-        return -unit * errors.double()
+        return in_units(errors, -unit)
 
     # -- rows in and out --------------------------------------------------------------------------
 
@@ -208,7 +214,7 @@ class OfMasked(OfAutoencoder):
         batch = as_batch(self.module, x, None, known)
         errors = self.module.hidden_once(batch.x, known, self.masks)[1]
         unit = self.criterion.unit(self.estimator.scale_) if not self.module.normed else 1.0
-        return -unit * self.estimator._n_inputs * observed_mean(errors, batch.observed).double()
+        return in_units(observed_mean(errors, batch.observed), -unit * self.estimator._n_inputs)
 
 
 class OfSequence(OfAutoencoder):

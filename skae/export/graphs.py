@@ -79,7 +79,10 @@ def written(program, methods):
             custom_translation_table={torch.ops.aten._linalg_solve_ex.default: solutions},
             verbose=False,
         )
-    return in_single_where_needed(inline_local_functions(model.model_proto))
+    model = inline_local_functions(model.model_proto)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "rows"
+    return in_single_where_needed(model)
 
 
 def solutions(matrices, vectors, left=True, check_errors=False):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.algebra.type_helper import guess_initial_types
 from skl2onnx.common.data_types import (
@@ -92,17 +92,35 @@ def convert(scope, operator, container):
     dtype = PRECISIONS.get(type(given.type), torch.float64)
     model = graph_of(estimator, methods, dtype)
     prefix = scope.get_unique_operator_name(type(estimator).__name__) + "_"
-    graph = compose.add_prefix(model, prefix).graph
+    graph = model.graph
+    add_prefix(graph, prefix)
     for tensor in graph.initializer:
         as_bytes = numpy_helper.from_array(np.asarray(numpy_helper.to_array(tensor)))
         container.add_initializer(tensor.name, tensor.data_type, tensor.dims, as_bytes)
     to = {torch.float32: TensorProto.FLOAT, torch.float64: TensorProto.DOUBLE}[dtype]
-    add(container, "Cast", [given.full_name], [graph.input[0].name], to=to)
+    cast = f"{prefix}cast"
+    add(container, "Cast", [given.full_name], [cast], to=to)
+    # skl2onnx sorts nodes by the names of their inputs, and takes one that is left out for a name
+    # of which it knows no node: so one node leaves out an output. This one hands on its input.
+    named = any("" in node.output for node in container.nodes)
+    add(container, "Dropout", [cast], [graph.input[0].name, ""][: 2 - named])
     for node in graph.node:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         add(container, node.op_type, list(node.input), list(node.output), **attributes)
     for inner, outer in zip(graph.output, operator.outputs, strict=True):
         add(container, "Identity", [inner.name], [outer.full_name])
+
+
+def add_prefix(graph, prefix):
+    """Put a prefix before all names of a graph, and of the bodies of its loops."""
+    for named in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        named.name = prefix + named.name
+    for node in graph.node:
+        node.input[:] = [name and prefix + name for name in node.input]
+        node.output[:] = [name and prefix + name for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                add_prefix(attribute.g, prefix)
 
 
 def add(container, kind, inputs, outputs, **attributes):
@@ -126,9 +144,7 @@ def graph_of_pipeline(pipeline, methods, X, dtype):
         types = [(name, kind(t.shape) if type(t) in PRECISIONS else t) for name, t in types]
     options = {id(last): {OPTION: methods}}
     try:
-        model = convert_sklearn(
-            pipeline, initial_types=types, options=options, target_opset=OPSET
-        )
+        model = convert_sklearn(pipeline, initial_types=types, options=options, target_opset=OPSET)
     except (MissingShapeCalculator, MissingConverter) as error:
         raise NotImplementedError(
             f"The Pipeline has a step that skl2onnx does not know: {error}"

@@ -10,8 +10,9 @@ def solve(matrices: DOUBLE[...], vectors: DOUBLE[...]) -> DOUBLE[...]:
     """``A^-1 B`` of positive definite matrices, which need no pivots: (n, p, p) and (n, p, m)."""
     left = op.Concat(matrices, vectors, axis=2)
     n_columns = op.Gather(op.Shape(matrices), 1)
-    places = op.Range(0, n_columns, 1)
     for i in range(n_columns):
+        # Of nothing outside: skl2onnx does not see what the body of a loop needs.
+        places = op.Range(0, op.Gather(op.Shape(left), 1), 1)
         row = op.Gather(left, i, axis=1)
         pivot = op.Gather(row, op.Reshape(i, [1]), axis=1)
         row = row / pivot

@@ -51,22 +51,24 @@ class Methods(nn.Module):
             self.check_method(method)
 
     def forward(self, x):
-        answers = {method: getattr(self, method)(x) for method in self.methods}
-        return tuple(
-            answer if method in WHOLE else self.in_precision(answer)
-            for method, answer in answers.items()
-        )
+        scores = self.score_samples(x) if set(self.methods) & set(JUDGING) else None
+        return tuple(self.answer(method, x, scores) for method in self.methods)
+
+    def answer(self, method, x, scores):
+        """That of one method; those that judge rows share their scores."""
+        if method not in JUDGING:
+            return self.in_precision(getattr(self, method)(x))
+        if method == "score_samples":
+            return self.in_precision(scores)
+        offset = torch.tensor(self.estimator.offset_, dtype=torch.float64)
+        decision = scores.to(self.dtype).double() - offset
+        if method == "decision_function":
+            return self.in_precision(decision)
+        return torch.where(decision < 0, -1, 1)
 
     def in_precision(self, answer):
         """An answer in the precision of what was given."""
         return answer.to(self.dtype)
-
-    def decision_function(self, x):
-        offset = torch.tensor(self.estimator.offset_, dtype=torch.float64)
-        return self.score_samples(x).to(self.dtype).double() - offset
-
-    def predict(self, x):
-        return torch.where(self.decision_function(x) < 0, -1, 1)
 
     @property
     def name(self):
@@ -75,7 +77,8 @@ class Methods(nn.Module):
 
     def check_method(self, method):
         """Whether there is such a method, and a graph can do it."""
-        if not hasattr(self.estimator, method) or not hasattr(self, method):
+        needed = "score_samples" if method in JUDGING else method
+        if not hasattr(self.estimator, method) or not hasattr(self, needed):
             raise NotImplementedError(f"{self.name} has no method {method}, so no graph has it.")
         if method in ("decision_function", "predict") and not hasattr(self.estimator, "offset_"):
             raise NotImplementedError(

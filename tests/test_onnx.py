@@ -1,7 +1,12 @@
 """Graphs of ONNX: onnxruntime answers as the estimators do."""
 
 import importlib.util
+import json
+import subprocess
+import venv
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pandas as pd
@@ -109,7 +114,7 @@ def test_what_cannot_be_exported_says_why_and_is_documented(cls, X_missing):
     "estimator",
     [
         quick(Autoencoder),
-        quick(RatingAutoencoder, based_on="items"),
+        quick(RatingAutoencoder, based_on="items", hidden_layer_sizes=()),
         quick(SequenceAutoencoder, n_channels=2, cell="lstm", reverse=True, horizon=1),
     ],
     ids=lambda estimator: type(estimator).__name__,
@@ -285,3 +290,45 @@ def test_pipelines_that_cannot_be_exported(X):
 
 class Unknown(StandardScaler):
     """Of no class that skl2onnx knows."""
+
+
+# -- served without torch -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def python_without_torch(tmp_path):
+    """The Python of an environment that has onnxruntime and numpy, and nothing else of ours."""
+    venv.create(tmp_path / "environment", with_pip=False)
+    (packages,) = (tmp_path / "environment").glob("lib/python*/site-packages")
+    for name in ("numpy", "onnxruntime"):
+        (folder,) = importlib.util.find_spec(name).submodule_search_locations
+        (packages / name).symlink_to(folder)
+        libraries = Path(folder).with_name(f"{name}.libs")
+        if libraries.exists():
+            (packages / libraries.name).symlink_to(libraries)
+    return tmp_path / "environment" / "bin" / "python"
+
+
+def test_the_served_example_needs_no_torch(rows, python_without_torch, tmp_path):
+    X = rows["missing"].astype(np.float32)
+    pipeline = make_pipeline(StandardScaler(), quick(Autoencoder)).fit(X[:80])
+    model = to_onnx(pipeline, ["score_samples", "predict"])
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    alone = {"env": {}, "cwd": tmp_path, "text": True, "stdout": subprocess.PIPE}
+    for name in ("torch", "sklearn", "skae"):
+        done = subprocess.run([python_without_torch, "-c", f"import {name}"], check=False, **alone)
+        assert done.returncode != 0
+    command = [python_without_torch, DOCS / "examples" / "serve.py", "model.onnx", "0"]
+    with subprocess.Popen(command, **alone) as server:
+        try:
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            given = [[None if x != x else x for x in row] for row in X[:50].tolist()]
+            with urlopen(Request(url, json.dumps({"rows": given}).encode())) as response:
+                answers = json.load(response)
+            with pytest.raises(HTTPError, match="400"):
+                urlopen(Request(url, b'{"rows": [["a"]]}'))
+        finally:
+            server.terminate()
+    scores = pipeline.score_samples(X[:50])
+    assert np.abs(answers["score_samples"] - scores).max() <= 1e-5 * np.abs(scores).max()
+    assert answers["predict"] == pipeline.predict(X[:50]).tolist()

@@ -180,9 +180,11 @@ class OfQuantized(OfAutoencoder):
     """Vectors of the codebook, or their numbers."""
 
     def __init__(self, estimator, methods, dtype):
-        super().__init__(estimator, methods, dtype)
         self.of_numbers = estimator.output == "indices"
-        if self.of_numbers and self.given == "codes":
+        codes_given = self.of_numbers and methods[0] in OF_CODES
+        # Numbers have no precision: what they stand for has the codebook's.
+        super().__init__(estimator, methods, torch.float32 if codes_given else dtype)
+        if codes_given:
             self.dtype_given = torch.int64
 
     def in_precision(self, answer):

@@ -45,7 +45,7 @@ class Tokens(Table):
     def rows(self, X, owner=None, dtype=FLOATS):
         return super().rows(self._as_numbers(X, owner), owner, dtype)
 
-    def units(self, rows):
+    def units(self, rows, weight=None):
         return np.zeros(self.n_numbers), 1.0
 
     def lengths(self, rows):

@@ -135,10 +135,10 @@ class Columns(RowFormat):
     def channels(self):
         return np.repeat(np.arange(self.n_features), [kind.width for kind in self.kinds])
 
-    def units(self, rows):
+    def units(self, rows, weight=None):
         """Each column has a variance of one as a whole, also one of several indicators."""
         _, channels = np.unique(self.channels, return_inverse=True)
-        center, scale = center_and_scale(rows, channels, self.name)
+        center, scale = center_and_scale(rows, channels, self.name, weight)
         for group in self.groups:
             scale[group] *= np.sqrt(group.stop - group.start)
         return center, scale

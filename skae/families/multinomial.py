@@ -13,6 +13,7 @@ from ..engine.variational_objective import VariationalObjective
 from ..nn.layers import Dropout, UnitLength
 from ..nn.likelihoods import SoftmaxLikelihood
 from ..rows.given import entries_of
+from ..rows.table import SparseTable
 from .variational import VariationalAutoencoder
 
 
@@ -123,6 +124,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     }
 
     _objective = ChoiceObjective
+    _formats = (SparseTable,)  # columns are items, and not of several kinds
     _unused = {
         **VariationalAutoencoder._unused,
         "shortcut": "its encoder sees rows of length 1, to which PCA of X does not apply",

@@ -1,5 +1,7 @@
 """Frames of pandas and polars, and arrays, as frames of pandas; and back."""
 
+import numpy as np
+
 POLARS_TYPES_WITH = {
     "Datetime": ("time_unit", "time_zone"),
     "Duration": ("time_unit",),
@@ -43,7 +45,7 @@ def as_frame(X):
         return X
     if library == "polars":
         return pd.DataFrame({name: as_series(X[name]) for name in X.columns})
-    return pd.DataFrame(X)
+    return pd.DataFrame(X if isinstance(X, np.ma.MaskedArray) else np.asarray(X))
 
 
 def as_series(column):

@@ -329,7 +329,7 @@ def test_errors(X, X_missing, frame):
     with pytest.raises(ValueError, match="mask of 4 bools"):
         make(categorical_features=[7]).fit(frame)
     with pytest.raises(ValueError, match="could not convert"):
-        make(categorical_features=["where"]).fit(frame)
+        make(categorical_features=None).fit(np.array([["red", "blue"], ["green", "red"]]))
     with pytest.raises(ValueError, match="fill='gaussian' is for the columns of a table"):
         quick(ConvolutionalAutoencoder, fill="gaussian").fit(X_missing)
     with pytest.raises(ValueError, match="fill='gaussian' would do nothing"):

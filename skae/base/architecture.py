@@ -18,7 +18,7 @@ from ..engine.objectives import CategoricalObjective, Objective
 from ..nn.autoencoder import EncoderDecoder, Units, find
 from ..nn.filling import GaussianFill
 from ..nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Shortcut, TiedLinear
-from ..nn.mlp import MLP, TiedMLP
+from ..nn.mlp import MLP, ColumnMLP, TiedMLP
 from ..rows.given import entries_of
 
 # The linear maps that training starts at are learned on so many entries of X at most.
@@ -130,7 +130,9 @@ class Architecture:
         """That of the decoder."""
         if self.tied_weights:
             return TiedMLP(find(encoder, MLP), self.activation, self.dropout)
-        return MLP(sizes, self.activation, self.dropout)
+        # Where columns have one scale, some may be much smaller than it.
+        make = ColumnMLP if np.ndim(self.target_scale_) == 0 else MLP
+        return make(sizes, self.activation, self.dropout)
 
     def _n_decoded(self):
         """Numbers that the decoder gives: a row, and after it what else a family has it predict."""
@@ -186,6 +188,10 @@ class Architecture:
 
     def _start(self, module, rows):
         """The module at its start: at the best linear maps, if it has the shortcuts for them."""
+        by_column = find(module.decoder, ColumnMLP)
+        if by_column is not None:
+            some = start_rows(rows)
+            by_column.learn(some.target.flatten(1), some.observed)
         if self._shortcut() == "pca":
             module.start_at(self._linear_maps(rows, self.code_size_).as_tensors())
         return module

@@ -1,6 +1,7 @@
 """What is said when something is wrong, and the promise that a failed fit changes nothing."""
 
 import functools
+import os
 import sys
 import warnings
 
@@ -29,6 +30,13 @@ def unchanged_on_failure(method):
             raise
 
     return guarded
+
+
+def memory_bytes():
+    """The memory of this machine: what is asked for beyond it is refused before it hangs."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return 2**40
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class NotFiniteError(ValueError):

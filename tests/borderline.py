@@ -2,7 +2,6 @@
 
 import datetime
 import decimal
-import fractions
 import pathlib
 
 import numpy as np
@@ -55,7 +54,7 @@ def frame(rng, X):
         [("a", i) for i in range(6)],
         [f"a{i}" * 40 for i in range(6)],
     ]
-    made = pd.DataFrame(X, columns=names[rng.integers(len(names))])
+    made = pd.DataFrame(X, columns=names[rng.integers(len(names))][: X.shape[1]])
     kinds = [
         *(None, "Float64", "Int64", "boolean", "string", "category", "object", "float32"),
         *("datetime64[ns]", "timedelta64[ns]", "complex128", "Sparse[float]"),
@@ -111,8 +110,8 @@ def odd_rows(rng, X):
         "0-d": lambda: np.array(3.0),
         "1-d": lambda: X[:, 0],
         "a single row": lambda: X[0],
-        "3-d": lambda: X.reshape(n, d // 2, 2),
-        "4-d": lambda: X.reshape(n, d // 2, 2, 1),
+        "3-d": lambda: X[:, : d // 2 * 2].reshape(n, d // 2, 2),
+        "4-d": lambda: X[:, : d // 2 * 2].reshape(n, d // 2, 2, 1),
         "no rows": lambda: X[:0],
         "no columns": lambda: X[:, :0],
         "nothing": lambda: np.zeros((0, 0)),
@@ -142,9 +141,11 @@ def odd_rows(rng, X):
         "far from zero": lambda: X + 10.0 ** rng.integers(3, 17),
         "negative": lambda: -X,
         "dtype": lambda: (100 * X).astype(DTYPES[rng.integers(len(DTYPES))]),
-        "large integers": lambda: np.full(X.shape, 2**63, dtype=np.uint64) + np.arange(d, dtype="u8"),
+        "large integers": lambda: np.full(X.shape, 2**63, "u8") + np.arange(d, dtype="u8"),
         "integers beyond 64 bits": lambda: [[2**70, *row[1:]] for row in X.tolist()],
-        "objects": lambda: with_entries(rng, X.astype(object), None, "a", "", "3", 2**2000, [1], {}),
+        "objects": lambda: with_entries(
+            rng, X.astype(object), None, "a", "", "3", 2**2000, [1], {}
+        ),
         "decimals": lambda: [[decimal.Decimal(str(v)) for v in row] for row in X.tolist()],
         "dates": lambda: [[datetime.date(2020, 1, 1 + i % 20)] * d for i in range(n)],
         "booleans in a list": lambda: (X > 0.3).tolist(),
@@ -212,7 +213,7 @@ def sparse(rng, X):
 
 def out_of_bounds(X):
     matrix = sp.csr_array(X)
-    matrix.indices[3] = 2 * X.shape[1]
+    matrix.indices[:1] = 2 * X.shape[1]
     return matrix
 
 
@@ -231,7 +232,7 @@ def odd_values():
         *(0, 1, -1, 2, 3, 7, 10**9, -(10**9), 2**63, 2**100),
         *(0.0, -0.0, 0.5, 1.0, 1.5, -0.5, 1e-320, 1e300, nan, inf, -inf, 1 + 2j),
         *(np.float32(0.5), np.float64("nan"), np.int64(3), np.bool_(True), np.str_("a")),
-        *(decimal.Decimal("0.5"), fractions.Fraction(1, 2), datetime.date(2020, 1, 1)),
+        *(decimal.Decimal("0.5"), datetime.date(2020, 1, 1)),
         *("", "a", "auto", "mean", "pca", "relu", "gaussian", "cuda", "meta", "cpu", b"a"),
         *([], [1], [[1]], [None], (), (3,), (3, 2), (0,), (-1,), (True,), (1.5,), ("a",)),
         *((10**9,), (nan,), {}, {"a": 1}, {"lr": 1}, {"foreach": True}, {"weight_decay": "a"}),

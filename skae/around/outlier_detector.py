@@ -18,7 +18,7 @@ from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
 from ..families.denoising import DenoisingAutoencoder
 from ..rows.format import Formatted
-from ..rows.given import Given, check_finite
+from ..rows.given import Given, check_finite, check_integer
 from ..rows.table import Axes, SparseTable
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
@@ -29,6 +29,8 @@ SCORES = {"neighbors": NeighborScores, "error": ErrorScores, "masked": ErrorScor
 # Rows held out for the threshold: a share, or more of few rows, for a tenth of a few is any number.
 HELD_OUT, HELD_OUT_OF_FEW, ENOUGH_HELD_OUT = 0.1, 0.25, 50
 FEWEST_ROWS_TO_HOLD_OUT = 40
+# All of them are kept: more would fill the memory before one is told so.
+MOST_ESTIMATORS = 10_000
 # How often each entry is hidden.
 N_HIDINGS = 4
 # Fits on the rows that the fit before rebuilt best.
@@ -63,7 +65,8 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         The number k of neighbors. Fewer do as well where no outliers are among the training rows,
         and much worse where there are.
     n_estimators : int, default=1
-        Fits of each autoencoder, with seeds of their own. Logarithms of their scores are averaged.
+        Fits of each autoencoder, with seeds of their own; at most 10 000. Logarithms of their
+        scores are averaged.
     standardize : bool or "auto", default="auto"
         Whether columns are divided by their standard deviations; "auto": if rows are flat. Set
         False for columns of one unit: pixels, spectra.
@@ -148,7 +151,7 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         "autoencoder": [HasMethods(["fit", "transform"]), list, tuple, None],
         "method": [StrOptions(set(SCORES))],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, MOST_ESTIMATORS, closed="both")],
         "standardize": ["boolean", StrOptions({"auto"})],
         "max_reference": [Interval(Integral, 2, None, closed="left")],
         "trim": [Interval(Real, 0, 1, closed="left")],
@@ -299,8 +302,7 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         explanation : DataFrame
             Rows of what `explain` gives, for each sample the largest ``share`` first.
         """
-        if not (isinstance(k, Integral) and k >= 1):
-            raise ValueError(f"k must be an integer of at least 1, got {k!r}.")
+        check_integer(k, "k")
         explanation = self.explain(X)
         shares = explanation["share"].to_numpy().reshape(-1, self.n_features_in_)
         order = np.argsort(-shares, axis=1, kind="stable")[:, :k]

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
+from .._errors import memory_bytes
 from ..engine.batches import Batch, SparseRows
 from ..engine.devices import resolve_device
 from ..engine.objectives import CategoricalObjective, Objective
@@ -27,6 +28,19 @@ START_ENTRIES = 2**24
 PENALTIES = np.logspace(-4, 3, 15)
 # Wider rows take too long to fill: a linear system of this size is solved for each.
 WIDEST_FILL = 128
+# Layers of more units are large enough to ask whether there is memory for them.
+LARGE_LAYER = 10_000
+# Bytes for each weight while it is trained: itself, its gradient, and two moments of it.
+COPIES_OF_WEIGHTS = 16
+# Integers that may be large, and make no layer.
+OF_NO_LAYER = (
+    "random_state",
+    "max_epochs",
+    "batch_size",
+    "n_iter_no_change",
+    "verbose",
+    "vocabulary",
+)
 
 
 class LinearMaps(NamedTuple):
@@ -131,7 +145,8 @@ class Architecture:
         if self.tied_weights:
             return TiedMLP(find(encoder, MLP), self.activation, self.dropout)
         # Where columns have one scale, some may be much smaller than it.
-        make = ColumnMLP if np.ndim(self.target_scale_) == 0 else MLP
+        beside = self._shortcut() is not None and np.ndim(self.target_scale_) == 0
+        make = ColumnMLP if beside else MLP
         return make(sizes, self.activation, self.dropout)
 
     def _n_decoded(self):
@@ -174,6 +189,30 @@ class Architecture:
             decoder = nn.Sequential(decoder, softmax)
         return self._join(encoder, decoder, units, target_units, output)
 
+    def _check_size(self):
+        """That a net of large layers fits into memory, with its gradients and their moments.
+
+        Raises
+        ------
+        ValueError
+            If not, naming the parameters that make it large.
+        """
+        params = {n: v for n, v in self.get_params(deep=False).items() if n not in OF_NO_LAYER}
+        large = {name: value for name, value in params.items() if largest_of(value) > LARGE_LAYER}
+        if not large:
+            return
+        try:
+            with torch.device("meta"):
+                n_weights = sum(p.numel() for p in self._make_module().parameters())
+        except RuntimeError:  # more bytes than can be counted
+            n_weights = math.inf
+        if COPIES_OF_WEIGHTS * n_weights > memory_bytes():
+            names = ", ".join(f"{name}={value!r}" for name, value in large.items())
+            raise ValueError(
+                f"A net with {names} has {n_weights:.3g} weights, which do not fit into this "
+                "machine's memory: ask for less."
+            )
+
     def _join(self, *parts):
         """The module of an encoder, a decoder, units, target units and an output activation."""
         return self._module_class(*parts)
@@ -188,7 +227,7 @@ class Architecture:
 
     def _start(self, module, rows):
         """The module at its start: at the best linear maps, if it has the shortcuts for them."""
-        by_column = find(module.decoder, ColumnMLP)
+        by_column = None if self._shortcut() is None else find(module.decoder, ColumnMLP)
         if by_column is not None:
             some = start_rows(rows)
             by_column.learn(some.target.flatten(1), some.observed)
@@ -256,7 +295,17 @@ class Architecture:
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
-        return [sizes] if isinstance(sizes, Integral) else list(sizes)
+        # Some modules of torch take no integers of numpy.
+        return [int(n) for n in ([sizes] if isinstance(sizes, Integral) else sizes)]
+
+
+def largest_of(value):
+    """The largest integer of a parameter; 0 if it is none."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return max((int(n) for n in value if isinstance(n, Integral)), default=0)
+    return 0
 
 
 def is_large(x):
@@ -288,7 +337,13 @@ def as_units(center, scale, device="auto"):
 def instantiate(name, given, n_inputs, n_outputs):
     """The user's module: a copy of an instance, or what a class or callable makes."""
     is_module = isinstance(given, torch.nn.Module)
-    module = copy.deepcopy(given) if is_module else given(n_inputs, n_outputs)
+    try:
+        module = copy.deepcopy(given) if is_module else given(n_inputs, n_outputs)
+    except Exception as error:
+        raise ValueError(
+            f"{name}={given!r} makes no module of {name}({n_inputs}, {n_outputs}), the numbers of "
+            f"its inputs and outputs: {error}"
+        ) from error
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"{name} must be or make a torch.nn.Module, but made {type(module)}.")
     try:

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._errors import unchanged_on_failure
 from .._sklearn import (
-    check_sample_weight,
     container_adapter,
     fit_context,
     safe_indexing,
@@ -24,10 +23,18 @@ from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
 from ..rows.columns import Columns
 from ..rows.format import Formatted
-from ..rows.given import Given, check_codes, check_finite, check_unit_interval, in_precision
+from ..rows.given import (
+    Given,
+    check_finite,
+    check_integer,
+    check_unit_interval,
+    in_precision,
+    warn_of_targets,
+)
+from ..rows.reading import check_codes
 from ..rows.table import SparseTable
 from ..rows.units import off_center
-from ..rows.weights import MOST_COPIES, weighed
+from ..rows.weights import MOST_COPIES, check_sample_weights, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on
@@ -80,6 +87,7 @@ class BaseAutoencoder(
         -------
         self : object
         """
+        warn_of_targets(y, X, target)
         return self._fit_given(X, target=target, sample_weight=sample_weight)
 
     def _fit_given(self, X, **given):
@@ -116,6 +124,7 @@ class BaseAutoencoder(
         -------
         self : object
         """
+        warn_of_targets(y, X, target)
         return self._partial_fit_given(X, target=target, sample_weight=sample_weight)
 
     def _partial_fit_given(self, X, **given):
@@ -246,7 +255,9 @@ class BaseAutoencoder(
         net = net or self.net_
         errors = net.map_batches(partial(row_errors, net.criterion_), *given.rows).astype(float)
         unit = net.criterion_.unit(self.target_scale_) * self._n_outputs
-        return in_precision(check_finite(-unit * errors, "The scores", given.X), given.X.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # which is an error below
+            scores = -unit * errors
+        return in_precision(check_finite(scores, "The scores", given.X), given.X.dtype)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -380,11 +391,8 @@ class BaseAutoencoder(
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
                 )
-        sizes = self._hidden_layer_sizes()
-        if not all(isinstance(n, Integral) and n >= 1 for n in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be integers of at least 1, got {self.hidden_layer_sizes}."
-            )
+        for n in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)):
+            check_integer(n, "hidden_layer_sizes, each of them,")
         if self.tied_weights and not (self.encoder is None and self.decoder is None):
             raise ValueError(
                 "tied_weights=True transposes the built-in encoder; it cannot be combined with an "
@@ -455,7 +463,9 @@ def row_format_for(estimator, X, **settings):
 def weighted_mean(scores, sample_weight=None):
     """The score of rows from those of each."""
     if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, scores, dtype=scores.dtype)
+        sample_weight = check_sample_weights(sample_weight, scores, scores.dtype)
+        if not sample_weight.sum() > 0:
+            raise ValueError("sample_weight has no weight above 0, so there is no mean.")
     return float(np.average(scores, weights=sample_weight))
 
 

@@ -11,7 +11,8 @@ from ..engine.batches import Batch
 from ..nn.autoencoder import find
 from ..nn.layers import Shortcut
 from ..rows.condition import Condition
-from ..rows.given import check_codes
+from ..rows.given import warn_of_targets
+from ..rows.reading import check_codes
 from .architecture import start_rows
 
 
@@ -47,6 +48,7 @@ class ConditionalMixin(TransformerMixin):
         -------
         self : object
         """
+        warn_of_targets(y, X, target)
         beside = {"target": target, "condition": condition}
         return self._fit_given(X, **beside, sample_weight=sample_weight)
 
@@ -68,6 +70,7 @@ class ConditionalMixin(TransformerMixin):
         -------
         self : object
         """
+        warn_of_targets(y, X, target)
         beside = {"target": target, "condition": condition}
         return self._partial_fit_given(X, **beside, sample_weight=sample_weight)
 

@@ -3,16 +3,20 @@
 import copy
 import inspect
 import warnings
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .._errors import memory_bytes
+from ..engine.seeds import as_random_state
+from ..rows.given import check_integer, check_number, check_numbers
 
 # Numbers of the training rows' codes that are kept to learn their density.
 KEPT_NUMBERS = 2**18
@@ -25,6 +29,11 @@ LONGEST_CORRELATED = 64
 SMALLEST_VARIANCE = 1e-4
 
 
+def decodes(estimator):
+    """Whether rows can be made of codes; if not, `inverse_transform` says why."""
+    return callable(estimator.inverse_transform)
+
+
 class GenerativeMixin:
     """`sample`, `interpolate`, and moves along directions of the code space.
 
@@ -32,6 +41,7 @@ class GenerativeMixin:
     `_keep_codes` at the end of `fit`.
     """
 
+    @available_if(decodes)
     def sample(self, n_samples=1, *, random_state=None):
         """New rows: codes drawn from the density of the training codes, decoded.
 
@@ -51,6 +61,7 @@ class GenerativeMixin:
         """
         return self.inverse_transform(self._draw_codes(n_samples, random_state))
 
+    @available_if(decodes)
     def interpolate(self, a, b, n_steps=8, *, path="linear", **given):
         """Rows on the way from one row to another, at equal steps between their codes.
 
@@ -74,9 +85,10 @@ class GenerativeMixin:
         ----------
         White: Sampling generative networks. arXiv:1609.04468, 2016.
         """
-        if not (isinstance(n_steps, Integral) and n_steps >= 2):
-            raise ValueError(f"n_steps must be an integer of at least 2, got {n_steps!r}.")
-        if path not in PATHS:
+        check_is_fitted(self)
+        width = self.code_size_ + self._n_outputs
+        n_steps = check_integer(n_steps, "n_steps", low=2, high=most_rows(width))
+        if not (isinstance(path, str) and path in PATHS):
             raise ValueError(f"path must be one of {sorted(PATHS)}, got {path!r}.")
         rows, one_row = self._some_rows(a, given)
         start, end = self._encode(rows), self._encode(self._some_rows(b, given)[0])
@@ -110,6 +122,8 @@ class GenerativeMixin:
             A step of this length leads from the mean of the one class to that of the other (as
             far as it goes along the normal), or raises the number by one.
         """
+        if not (isinstance(method, str) and method in ("mean", "linear")):
+            raise ValueError(f"method must be 'mean' or 'linear', got {method!r}.")
         codes, y = self._encode(self._some_rows(X, given)[0]), column_or_1d(y)
         check_consistent_length(codes, y)
         kind = type_of_target(y)
@@ -126,12 +140,11 @@ class GenerativeMixin:
         difference = codes[y == classes[1]].mean(axis=0) - codes[y == classes[0]].mean(axis=0)
         if method == "mean":
             return difference
-        if method != "linear":
-            raise ValueError(f"method must be 'mean' or 'linear', got {method!r}.")
         unit = np.maximum(codes.std(axis=0), np.finfo(codes.dtype).tiny)
         normal = LogisticRegression().fit(codes / unit, y).coef_[0] / unit
         return (normal * (normal @ difference) / (normal @ normal)).astype(codes.dtype)
 
+    @available_if(decodes)
     def edit(self, X, direction, amount=1.0, **given):
         """The rows of X after a move of their codes: with more of an attribute, or less.
 
@@ -150,16 +163,12 @@ class GenerativeMixin:
         """
         rows, one_row = self._some_rows(X, given)
         codes = self._encode(rows)
-        direction = np.asarray(direction, dtype=codes.dtype)
-        if direction.shape != codes.shape[1:]:
-            raise ValueError(
-                f"direction must be of shape {codes.shape[1:]}, a step in the code space, but is "
-                f"of shape {direction.shape}."
-            )
-        codes += codes.dtype.type(amount) * direction
+        direction = check_numbers(direction, "direction", codes.shape[1])
+        codes = moved(codes, check_number(amount, "amount") * direction)
         edited = self._target_format.shaped(self._decode(codes, rows.condition))
         return edited[0] if one_row else edited
 
+    @available_if(decodes)
     def traverse(self, x, unit, values, **given):
         """One row with one number of its code set to each of the values.
 
@@ -176,12 +185,11 @@ class GenerativeMixin:
         -------
         X_new : ndarray of shape (n_values, `n_outputs_`)
         """
-        values = column_or_1d(values)
+        values = check_numbers(values, "values")
         rows = self._some_rows(x, given)[0].take([0])
         codes = np.repeat(self._encode(rows), len(values), axis=0)
-        if not (isinstance(unit, Integral) and -codes.shape[1] <= unit < codes.shape[1]):
-            raise ValueError(f"unit must be one of the {codes.shape[1]} of the code, got {unit!r}.")
-        codes[:, unit] = values
+        unit = check_integer(unit, "unit", low=-codes.shape[1], high=codes.shape[1] - 1)
+        codes[:, unit] = moved(np.zeros_like(codes[:, unit]), values)
         return self._target_format.shaped(self._decode(codes, rows.condition, len(values)))
 
     @property
@@ -216,11 +224,11 @@ class GenerativeMixin:
 
     def _draw_codes(self, n_samples, random_state):
         """Codes from the density, each number within those of the training rows."""
-        check_n_samples(n_samples)
+        check_n_samples(n_samples, self.code_size_ + self._n_outputs)
         density = copy.copy(self.code_density_)
         if not hasattr(density, "sample"):
             raise TypeError(f"code_density must have a method sample, {density} has none.")
-        random_state = check_random_state(random_state)
+        random_state = as_random_state(random_state)
         if "random_state" in inspect.signature(density.sample).parameters:
             codes = density.sample(n_samples, random_state=random_state)
         else:
@@ -238,10 +246,23 @@ class GenerativeMixin:
         return self._inputs(X, **given), one_row
 
 
-def check_n_samples(n_samples):
-    """A number of rows to draw."""
-    if not (isinstance(n_samples, Integral) and n_samples >= 1):
-        raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+def check_n_samples(n_samples, width=1):
+    """A number of rows to draw, each of so many numbers."""
+    check_integer(n_samples, "n_samples", high=most_rows(width))
+
+
+def most_rows(width):
+    """Rows of so many numbers, and what is computed on the way, for which there is memory."""
+    return memory_bytes() // (64 * width)
+
+
+def moved(codes, by):
+    """Codes after a step, in their precision."""
+    with np.errstate(over="ignore"):
+        there = (codes + by).astype(codes.dtype)
+    if not np.isfinite(there).all():
+        raise ValueError(f"The step from the codes is too large for {codes.dtype}.")
+    return there
 
 
 def linear(start, end, step):

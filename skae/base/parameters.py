@@ -6,6 +6,7 @@ from inspect import get_annotations
 from numbers import Integral, Real
 from typing import Any, dataclass_transform
 
+import numpy as np
 import torch
 
 from .._sklearn import HasMethods, Interval, StrOptions
@@ -53,6 +54,21 @@ def declare_parameters(cls, positional):
     cls._parameter_constraints = {}
     for base in (*bases, cls):
         cls._parameter_constraints.update(vars(base).get("_own_constraints", {}))
+
+
+def refuse_booleans(estimator):
+    """A boolean is an integer to Python, but no number of layers, epochs or neighbors.
+
+    Raises
+    ------
+    ValueError
+        If a parameter for which the constraints ask for a number is one.
+    """
+    for name, allowed in estimator._parameter_constraints.items():
+        value = getattr(estimator, name)
+        numbers = any(isinstance(one, Interval) for one in allowed)
+        if isinstance(value, bool | np.bool_) and numbers and "boolean" not in allowed:
+            raise ValueError(f"{name} must be a number, or what else it may be, got {value!r}.")
 
 
 @dataclass_transform(kw_only_default=True)
@@ -144,6 +160,10 @@ class Parameters:
     }
 
     _own_constraints = _parameter_constraints
+
+    def _validate_params(self):
+        super()._validate_params()
+        refuse_booleans(self)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -1,12 +1,11 @@
 """What recommenders share: rows are users, columns are items, most of which a user has not met."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 
 from ..engine.batches import SparseRows
 from ..nn.randomness import rand
+from ..rows.given import check_integer
 
 # Of the entries of held-out users: by these they are judged, the others are shown.
 HIDDEN_SHARE = 0.2
@@ -47,11 +46,7 @@ class RecommenderMixin:
         """
         given = self._inputs(X)
         width = given.X.shape[1]
-        if not (isinstance(n_items, Integral) and 1 <= n_items <= width):
-            raise ValueError(
-                f"n_items must be an integer from 1 to the number of columns of X, {width}, got "
-                f"{n_items!r}."
-            )
+        check_integer(n_items, "n_items, of the columns of X,", high=width)
 
         def best(module, x, *beside):
             scores = self._preferences(module, x, *beside)

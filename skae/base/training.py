@@ -185,6 +185,7 @@ class TrainingMixin:
     def _make_net(self, rows, n_epochs, net=None, callbacks=None, n_batches=None):
         """A net ready to train on ``rows``: a new one, or one that goes on from ``net``."""
         if net is None:
+            self._check_size()
             with Redirected():  # layers are initialized by functions that take no generator
                 module = self._make_module()
                 start = rows.by_weight(ROWS_BY_WEIGHT)

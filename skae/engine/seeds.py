@@ -18,7 +18,18 @@ def draw_seed(random_state):
     """An integer seed: the one given, so that PCA starts where ``PCA(random_state=...)`` ends."""
     if isinstance(random_state, Integral):
         return int(random_state)
-    return check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    return as_random_state(random_state).randint(np.iinfo(np.int32).max)
+
+
+def as_random_state(random_state):
+    """A RandomState, or an error that names the parameter."""
+    try:
+        return check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"random_state must be an integer from 0 to 2**32 - 1, a numpy RandomState or None, "
+            f"got {random_state!r}."
+        ) from error
 
 
 class Redirected(TorchDispatchMode):

@@ -23,7 +23,7 @@ from ..nn.layers import Dropout
 from ..rows.given import Given
 from ..rows.reading import as_sparse_rows
 from ..rows.table import Ratings
-from ..rows.units import ROUNDINGS
+from ..rows.units import ROUNDINGS, check_largest
 
 # The bias of a user or an item is the mean of its ratings and of so many that are as expected.
 SHRINKAGE = 5.0
@@ -303,6 +303,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
         users, items, ratings = observed(X)
         if len(ratings) == 0:
             raise ValueError("X has no rating: in a sparse X, ratings are the entries stored.")
+        check_largest(X)
         self.rating_range_ = float(ratings.min()), float(ratings.max())
         mean, of_users, of_items = ratings.mean(dtype=float), np.zeros(len(X)), np.zeros(X.shape[1])
         for _ in range(N_ROUNDS * self.biases):

@@ -23,7 +23,7 @@ from ..nn.recurrent import (
     TokenEncoderDecoder,
     told,
 )
-from ..rows.given import check_codes
+from ..rows.reading import check_codes
 from ..rows.sequences import Sequences, is_ragged, padded
 from ..rows.tokens import Tokens
 

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._errors import warn
@@ -14,7 +13,7 @@ from ..base.autoencoder import BaseAutoencoder, weighted_mean
 from ..base.conditional import ConditionalMixin
 from ..base.generation import check_n_samples
 from ..engine.net import as_batch
-from ..engine.seeds import Redirected, draw_seed
+from ..engine.seeds import Redirected, as_random_state, draw_seed
 from ..engine.variational_objective import VariationalObjective
 from ..nn.likelihoods import LIKELIHOODS
 from ..nn.randomness import Draws, drawing
@@ -321,8 +320,8 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
             With a ``code_density`` of your own, the codes come from it instead of the prior.
         """
         check_is_fitted(self)
-        check_n_samples(n_samples)
-        random_state = check_random_state(random_state)
+        check_n_samples(n_samples, self.code_size_ + self._n_outputs)
+        random_state = as_random_state(random_state)
         if self.code_density is None:
             codes = random_state.normal(size=(n_samples, self.code_size_))
             codes = codes.astype(self._code_range[0].dtype)
@@ -351,7 +350,7 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
 
     def _bound(self, bound, given, net, n_samples, random_state):
         """A bound on log p(x), with draws that all rows share."""
-        check_n_samples(n_samples)
+        check_n_samples(n_samples, self.code_size_)
         noise = self._noise(n_samples, self._seed if random_state is None else random_state)
 
         def of_rows(module, x, target, condition):

@@ -1,12 +1,12 @@
 """What the methods of an estimator are given, as arrays that are known to be valid."""
 
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
-from .._errors import NotFiniteError, listed
+from .._errors import NotFiniteError, listed, warn
 from ..engine.batches import SparseRows, resampled
 
 FLOATS = (np.float64, np.float32)
@@ -75,17 +75,45 @@ def check_unit_interval(given, parameter, value, instead, training=True):
         )
 
 
-def check_codes(estimator, codes):
-    """Codes as an array of floats; their number must be the one learned in `fit`."""
-    check_is_fitted(estimator)
-    codes = check_array(codes, dtype=FLOATS, accept_sparse="csr")
-    codes = np.ascontiguousarray(codes.toarray() if sp.issparse(codes) else codes)
-    if codes.shape[1] != estimator.code_size_:
-        raise ValueError(
-            f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "
-            f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
+def check_number(value, name):
+    """A finite number."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def check_numbers(values, name, n=None):
+    """A one-dimensional array of finite numbers, so many of them."""
+    try:
+        values = np.asarray(values)
+        numbers = values.astype(float) if values.dtype.kind in "iufO" else None
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"{name} must be numbers: {error}.") from error
+    if numbers is None or numbers.ndim != 1 or not np.isfinite(numbers).all():
+        raise ValueError(f"{name} must be finite numbers in one dimension, got {values!r}.")
+    if n is not None and len(numbers) != n:
+        raise ValueError(f"{name} must be of shape ({n},), but is of shape {numbers.shape}.")
+    return numbers
+
+
+def check_integer(value, name, low=1, high=None):
+    """An integer of at least ``low``, and at most ``high``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+    if not (whole and value >= low and (high is None or value <= high)):
+        most = "" if high is None else f" and at most {high}"
+        raise ValueError(f"{name} must be an integer of at least {low}{most}, got {value!r}.")
+    return int(value)
+
+
+def warn_of_targets(y, X, target=None):
+    """Elsewhere a second table of rows is what the first is to become; here y is ignored."""
+    shape = getattr(y, "shape", ())
+    if target is None and len(shape) == 2 and shape == getattr(X, "shape", None) and shape[1] > 1:
+        warn(
+            f"y is ignored, but it has the shape of X, {tuple(shape)}: to rebuild its rows from "
+            "those of X, give them as target=.",
+            UserWarning,
         )
-    return codes
 
 
 def in_precision(scores, dtype):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._errors import listed
 from ..engine.batches import SparseRows
@@ -64,10 +64,27 @@ def read_numbers(X, owner=None, *, name="X", dtype=FLOATS, sparse=False, absent=
             raise kind(f"{error}\nColumn(s) at fault: {listed(columns)}.") from error
         if isinstance(error, OverflowError):
             raise ValueError(f"{name} has numbers that no float can hold: {error}.") from error
-        raise
+        raise kind(f"{error}\n{name} must be a table of numbers.") from error
     if sp.issparse(array):
         return as_sparse_rows(array, absent)
     return np.ascontiguousarray(array)
+
+
+def check_codes(estimator, codes):
+    """Codes as an array of floats; their number must be the one learned in `fit`."""
+    check_is_fitted(estimator)
+    try:
+        codes = check_array(plain(codes), dtype=FLOATS, accept_sparse="csr", input_name="X")
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}\nX must be a table of codes, as transform gives them.") from error
+    codes = np.ascontiguousarray(codes.toarray() if sp.issparse(codes) else codes)
+    if codes.shape[1] != estimator.code_size_:
+        raise ValueError(
+            f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "
+            f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
+        )
+    return codes
 
 
 def plain(X, name="X"):
@@ -86,9 +103,21 @@ def plain(X, name="X"):
             f"{name} is a {type(X).__name__} that is not computed yet: give {name}.collect()."
         )
     if hasattr(X, "detach") and hasattr(X, "cpu"):  # a tensor of torch
-        return X.detach().cpu().numpy()
+        try:
+            X = X.detach().cpu()
+            return (X.float() if X.dtype.itemsize == 2 and X.is_floating_point() else X).numpy()
+        except (TypeError, RuntimeError) as error:
+            raise TypeError(
+                f"{name} is a tensor of torch that numpy cannot read: {error}. Give a dense tensor "
+                "of numbers that lies in memory."
+            ) from error
     if sp.issparse(X):
         return as_csr(X, name)
+    if hasattr(X, "columns") and len(X.columns) == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={tuple(X.shape)}) while a minimum of 1 is "
+            f"required: {name} is a frame without columns."
+        )
     return X
 
 

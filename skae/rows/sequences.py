@@ -52,7 +52,12 @@ class Sequences(Axes):
         if getattr(X, "ndim", 1) > 1:
             one = self.shape is not None and X.ndim == 2 and X.shape[1] != self.n_numbers
         else:
-            one = len(X) > 0 and np.ndim(X[0]) == 0
+            one = (
+                hasattr(X, "__getitem__")
+                and getattr(X, "ndim", 1)
+                and len(X) > 0
+                and np.ndim(X[0]) == 0
+            )
         return (np.asarray(X)[None] if one else X), one
 
     def _as_steps(self):

@@ -88,5 +88,5 @@ def moments(X, weight=None):
         n_absent, absent = 0, 0.0
     mean = (np.bincount(columns, weight * values, width) + n_absent * absent) / (stored + n_absent)
     squares = np.bincount(columns, weight * (values - mean[columns]) ** 2, width)
-    squares += n_absent * (absent - mean) ** 2
+    squares = squares + n_absent * (absent - mean) ** 2
     return mean, squares / (stored + n_absent)

@@ -43,7 +43,7 @@ def weighed(arrays, sample_weight=None):
         if np.any(gaps <= ROUNDING * np.max(np.abs(numbers), initial=0.0)):
             return order, None
         return None, None
-    weight = check_sample_weight(sample_weight, numbers, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weights(sample_weight, numbers)
     kept = np.flatnonzero(weight)
     kept = kept[np.argsort(numbers[kept], kind="stable")]
     weight = weight[kept]
@@ -51,6 +51,16 @@ def weighed(arrays, sample_weight=None):
         return np.repeat(kept, weight.astype(int)), None
     weight = weight / weight.mean()
     return kept, None if np.allclose(weight, 1.0, rtol=0, atol=ROUNDING) else weight
+
+
+def check_sample_weights(sample_weight, rows, dtype=np.float64):
+    """Weights of rows, at least 0, or an error that names them."""
+    try:
+        return check_sample_weight(sample_weight, rows, dtype=dtype, ensure_non_negative=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        text = str(error)
+        raise kind(text if "sample_weight" in text else f"sample_weight: {text}") from error
 
 
 def numbers_of(arrays):

@@ -29,7 +29,7 @@ class ConformalMixin:
         -------
         labels : ndarray of shape (n_samples,)
         """
-        if correction not in (None, "benjamini-hochberg"):
+        if not (correction is None or str(correction) == "benjamini-hochberg"):
             raise ValueError(
                 f"correction must be None or 'benjamini-hochberg', got {correction!r}."
             )

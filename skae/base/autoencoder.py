@@ -392,7 +392,7 @@ class BaseAutoencoder(
                     f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
                 )
         for n in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)):
-            check_integer(n, "hidden_layer_sizes, each of them,")
+            check_integer(n, "hidden_layer_sizes")
         if self.tied_weights and not (self.encoder is None and self.decoder is None):
             raise ValueError(
                 "tied_weights=True transposes the built-in encoder; it cannot be combined with an "

@@ -224,6 +224,7 @@ class GenerativeMixin:
 
     def _draw_codes(self, n_samples, random_state):
         """Codes from the density, each number within those of the training rows."""
+        check_is_fitted(self)
         check_n_samples(n_samples, self.code_size_ + self._n_outputs)
         density = copy.copy(self.code_density_)
         if not hasattr(density, "sample"):

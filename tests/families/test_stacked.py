@@ -398,7 +398,7 @@ def test_from_layers_knows_the_columns_of_its_first_layer(X):
         ({"activation": "silu"}, "'activation' parameter of StackedAutoencoder"),
         ({"layer": Autoencoder(loss="huber")}, r"layer has loss='huber', but loss='squared_error'"),
         ({"fine_tune": "yes"}, "'fine_tune' parameter"),
-        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes must be integers of at least 1"),
+        ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes must be an integer of at least 1"),
     ],
 )
 def test_what_is_refused(params, message, X):

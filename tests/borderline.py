@@ -75,15 +75,8 @@ def frame(rng, X):
 
 def of_polars(rng, X):
     made = pl.DataFrame({f"c{j}": X[:, j] for j in range(X.shape[1])})
-    kinds = [
-        pl.Int64,
-        pl.Float32,
-        pl.String,
-        pl.Boolean,
-        pl.Date,
-        pl.Decimal(10, 2),
-        pl.Categorical,
-    ]
+    kinds = [pl.Int64, pl.Float32, pl.String, pl.Boolean, pl.Date, pl.Categorical]
+    kinds.append(pl.Decimal(10, 2))
     if rng.random() < 0.7:
         kind = kinds[rng.integers(len(kinds))]
         column = (10 * pl.col("c0")).round()

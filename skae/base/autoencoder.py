@@ -18,6 +18,7 @@ from .._sklearn import (
     safe_indexing,
 )
 from ..engine.batches import Batch, SparseRows
+from ..engine.checks import check_trainable
 from ..engine.devices import resolve_device
 from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
@@ -37,7 +38,7 @@ from ..rows.units import off_center
 from ..rows.weights import MOST_COPIES, check_sample_weights, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
-from .going_on import check_goes_on
+from .going_on import check_goes_on, same
 from .parameters import Parameters
 from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
@@ -387,7 +388,7 @@ class BaseAutoencoder(
     def _check_parameters(self):
         """What `_parameter_constraints` cannot say."""
         for name, reason in self._unused.items():
-            if getattr(self, name) != self.__dataclass_fields__[name].default:
+            if not same(getattr(self, name), self.__dataclass_fields__[name].default):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
                 )
@@ -410,6 +411,7 @@ class BaseAutoencoder(
     def _learn_units(self, given):
         """Centers, scales and code size: what must be known of X before a module is made."""
         self._check_parameters()
+        check_trainable(self.callbacks, self.optimizer)
         X, target = given.X, given.target
         self.center_, self.scale_ = self._format.units(X, given.weight)
         self._fill = self._fills(X)

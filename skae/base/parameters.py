@@ -164,6 +164,10 @@ class Parameters:
     def _validate_params(self):
         super()._validate_params()
         refuse_booleans(self)
+        if isinstance(self.code_density, type):
+            raise TypeError(
+                f"code_density must be an estimator, and not the class {self.code_density!r}."
+            )
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

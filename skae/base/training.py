@@ -197,9 +197,13 @@ class TrainingMixin:
         settings = dict(self.optimizer_params or {})
         if "weight_decay" in inspect.signature(optimizer).parameters:
             settings.setdefault("weight_decay", self.weight_decay)
-        if optimizer in FUSED and rows.x.device.type in ("cpu", "cuda"):
+        if (
+            optimizer in FUSED
+            and "foreach" not in settings
+            and rows.x.device.type in ("cpu", "cuda")
+        ):
             settings.setdefault("fused", True)
-        return AutoencoderNet(
+        net = AutoencoderNet(
             module,
             self._make_objective(),
             optimizer=optimizer,
@@ -209,10 +213,17 @@ class TrainingMixin:
             lr_schedule=LR_SCHEDULES.get(self.lr_schedule, self.lr_schedule),
             n_batches=n_batches,
             n_steps=max(1, n_epochs * n_batches),
-            callbacks=callbacks,
+            callbacks=None if callbacks is None else list(callbacks),
             device=rows.x.device,
             verbose=self.verbose,
-        ).initialize()
+        )
+        try:
+            return net.initialize()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"optimizer={self.optimizer!r} cannot be made with optimizer_params="
+                f"{self.optimizer_params!r}: {error}"
+            ) from error
 
     def _parameter_groups(self, rows):
         """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""

@@ -17,6 +17,8 @@ def resolve_device(device):
         return torch.device("cpu")
     try:
         device = torch.device(device)
+        if device.type == "meta":
+            raise NotImplementedError("it holds no numbers")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(

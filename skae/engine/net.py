@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 
 from .batches import Batch, Batches, SparseRows, as_tensor, dense
+from .checks import factor_of
 from .seeds import redirecting
 
 # Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
@@ -151,7 +152,7 @@ class AutoencoderNet(NeuralNet):
     def train_step(self, batch, **fit_params):
         self.module_.progress = min(1.0, self.step_ / self.n_steps)
         if self.lr_schedule is not constant:  # which leaves it to skorch's callbacks
-            factor = self.lr_schedule(self.module_.progress)
+            factor = factor_of(self.lr_schedule, self.module_.progress)
             for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
                 group["lr"] = lr * factor
         for group in self.optimizer_.param_groups:

@@ -77,9 +77,12 @@ def check_unit_interval(given, parameter, value, instead, training=True):
 
 def check_number(value, name):
     """A finite number."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not np.isfinite(value):
+    number = np.nan
+    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+        number = float(value) if abs(value) <= np.finfo(float).max else np.inf
+    if not np.isfinite(number):
         raise ValueError(f"{name} must be a finite number, got {value!r}.")
-    return float(value)
+    return number
 
 
 def check_numbers(values, name, n=None):

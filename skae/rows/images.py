@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..nn.convolutional import Fold
-from .given import FLOATS
+from .given import FLOATS, check_integer
 from .table import Axes
 
 # Of "auto": as many channels at most, where they come last.
@@ -26,7 +26,10 @@ class Images(Axes):
     def learn(self, X, owner=None, dtype=FLOATS):
         rows = super().learn(X, owner, dtype)
         given = self.image_shape
-        given = None if given is None else tuple(np.atleast_1d(given).tolist())
+        if given is not None:
+            given = tuple(np.atleast_1d(np.asarray(given, dtype=object)).tolist())
+            for n in given:
+                check_integer(n, "image_shape")
         if self.of_X is not None:
             if self.shape is None and self.n_numbers == self.of_X.n_numbers:
                 self.fold = self.of_X.fold

@@ -47,6 +47,7 @@ def factor_of(lr_schedule, progress):
         ) from error
     if not (math.isfinite(factor) and factor >= 0):
         raise ValueError(
-            f"lr_schedule must give finite numbers of at least 0, but gave {factor:g} at {progress:g}."
+            f"lr_schedule must give finite numbers of at least 0, but for {progress:g} it gave "
+            f"{factor:g}."
         )
     return factor

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._sklearn import check_sample_weight
 from ..engine.batches import SparseRows
+from .given import entries_of
 
 # Whole numbers are copies as long as they do not make more than so many times the rows.
 MOST_COPIES = 10
@@ -67,17 +68,22 @@ def numbers_of(arrays):
     """A number of each row that follows from what the row holds: its length along a direction."""
     rng, total = np.random.default_rng(0), 0.0
     for rows in arrays:
+        # In units of the largest entry: neither the unit of X nor that of a target matters.
+        entries = np.abs(entries_of(rows))
+        size = np.max(entries, initial=0.0, where=np.isfinite(entries)) or 1.0
         direction = rng.normal(size=rows.shape[1])
         step = max(1, CHUNK // max(1, rows.shape[1]))
         parts = (rows[start : start + step] for start in range(0, len(rows), step))
         with np.errstate(over="ignore", invalid="ignore"):
-            total = total + np.concatenate([projected(part, direction) for part in parts])
+            total = total + np.concatenate(
+                [projected(part, direction, float(size)) for part in parts]
+            )
     return np.nan_to_num(total)
 
 
-def projected(rows, direction):
+def projected(rows, direction, size):
     if isinstance(rows, SparseRows):
         matrix = rows.matrix.astype(float)
-        matrix.data = np.nan_to_num(matrix.data, nan=MISSING)
+        matrix.data = np.nan_to_num(matrix.data / size, nan=MISSING)
         return matrix @ direction
-    return np.nan_to_num(rows.astype(float), nan=MISSING) @ direction
+    return np.nan_to_num(rows.astype(float) / size, nan=MISSING) @ direction

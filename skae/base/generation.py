@@ -31,7 +31,10 @@ SMALLEST_VARIANCE = 1e-4
 
 def decodes(estimator):
     """Whether rows can be made of codes; if not, `inverse_transform` says why."""
-    return callable(estimator.inverse_transform)
+    try:
+        return callable(estimator.inverse_transform)
+    except AttributeError as error:
+        raise (error.__cause__ or error) from None  # the reason itself
 
 
 class GenerativeMixin:

@@ -1,6 +1,7 @@
 """Autoencoders as scikit-learn estimators."""
 
 from ._version import __version__ as __version__
+from .around.compressor import AutoencoderCompressor
 from .around.imputer import AutoencoderImputer
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .families.autoencoder import Autoencoder
@@ -20,6 +21,7 @@ from .persistence import load, save
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderCompressor",
     "AutoencoderOutlierDetector",
     "AutoencoderImputer",
     "ContractiveAutoencoder",

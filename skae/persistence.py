@@ -10,9 +10,13 @@ run or imported.
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
+from .around.column_codec import ColumnCodec
+from .around.compressor import AutoencoderCompressor
+from .around.grids import Grid
 from .around.imputer import AutoencoderImputer
 from .around.neighbors import LocalDistances
 from .around.outlier_detector import AutoencoderOutlierDetector
+from .around.prediction import Prediction
 from .around.scores import ErrorScores, NeighborScores
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows
@@ -45,6 +49,7 @@ __all__ = ["TRUSTED_TYPES", "GivenError", "OtherVersionWarning", "load", "save"]
 
 ESTIMATORS = (
     Autoencoder,
+    AutoencoderCompressor,
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     ContractiveAutoencoder,
@@ -64,7 +69,8 @@ ESTIMATORS = (
 FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens)
 SCORES = (ErrorScores, LocalDistances, NeighborScores)
 KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
-PARTS = (*FORMATS, *KINDS, *SCORES, Condition, Fold, SparseRows, Steps)
+COMPRESSION = (ColumnCodec, Grid, Prediction)
+PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION, Condition, Fold, SparseRows, Steps)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes

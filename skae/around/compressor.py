@@ -1,0 +1,365 @@
+"""The compressor: rows to bytes and back, with an autoencoder as what is expected of them."""
+
+import copy
+import hashlib
+import json
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from .._errors import unchanged_on_failure
+from .._sklearn import HasMethods, fit_context
+from ..base.autoencoder import BaseAutoencoder
+from ..base.saving import SavingMixin
+from ..engine.seeds import draw_seed
+from ..families.autoencoder import Autoencoder
+from ..rows.table import Axes
+from .column_codec import MODEL, TABLE, ColumnCodec
+from .container import DamagedBytes, join, split
+from .entropy import N_TOKENS, counts_of, n_bits_of, tokens_of
+from .grids import Container, Grid, dtypes_of, restored
+from .prediction import Prediction
+
+# Steps of the code, in standard deviations, of which the one is taken that needs the fewest bits.
+CODE_STEPS = (1.0, 0.3, 0.1, 0.03)
+# Rows that the decoder rebuilds at once: always as many, so that it rounds alike.
+BLOCK = 256
+# Rows of `fit` that linear maps are learned of, at most, and the share that chooses the step.
+MOST_ROWS, JUDGING = 10_000, 0.25
+DAMAGES = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+class AutoencoderCompressor(SavingMixin, BaseEstimator):
+    r"""Compresses rows to bytes, with a bound on every entry's error or without any.
+
+    The code :math:`z` of a row is rounded and written, and then, column by column, how far the
+    entry is from what is expected of it, on a grid of step :math:`s_j = 2 \epsilon_j`:
+
+    .. math:: r_j = \operatorname{round}(x_j / s_j)
+        - \operatorname{round}\big((b_j + a_j^T [d(z), x_{<j}]) / s_j\big),
+
+    in :math:`-\sum_j \log_2 p_j(r_j)` bits. The decoder :math:`d`, the linear maps and the
+    frequencies :math:`p_j` are those of the fitted compressor, which is needed to decompress.
+
+    Parameters
+    ----------
+    autoencoder : estimator, default=None
+        The autoencoder of skae, which is cloned; of those that take tables of numbers or images
+        and have an `inverse_transform`. None is ``Autoencoder(code_size=2)``.
+    max_error : float, str or array-like of shape (n_features,), default=0
+        How far an entry may be off, in units of X; one for each column, or a share of each
+        column's standard deviation as a text, ``"1%"``. 0 is lossless.
+    random_state : int, RandomState instance or None, default=None
+        Of the autoencoder, unless it has its own, and of the rows that choose the step of codes.
+
+    Attributes
+    ----------
+    autoencoder_ : estimator
+        The fitted autoencoder.
+    max_error_ : ndarray of shape (n_features,)
+        The bound of each column.
+    code_step_ : float or None
+        Step of the rounded code, in standard deviations; None: no code pays.
+    bits_per_entry_ : float
+        Of the training rows, header included; the model is not.
+    fingerprint_ : str
+        Of the model: bytes of another one are refused.
+    n_features_in_, feature_names_in_
+        Of the rows of `fit`.
+
+    Raises
+    ------
+    ImportError
+        If constriction is not installed, which comes with ``skae[compression]``.
+    ValueError
+        If bytes are damaged, were made by another model, or X holds other than numbers.
+
+    See Also
+    --------
+    VectorQuantizedAutoencoder : Codes of whole numbers, of one size, and no bound on the error.
+
+    Notes
+    -----
+    The encoder checks each entry against its bound, and writes those that are off as they are.
+    Columns for which the model does not pay are written by the best of pcodec, zstandard, LZMA and
+    zlib, and so are floats of many digits with ``max_error=0``, bit for bit but for the sign and
+    payload of NaN in other columns. The index of a frame is not kept.
+
+    The decoder is run in float64 on the CPU, and its rounded answers have a checksum: where
+    another machine rounds otherwise, `decompress` raises and does not give wrong rows.
+
+    References
+    ----------
+    Bamler: Understanding entropy coding with asymmetric numeral systems (ANS). 2022.
+    arXiv:2201.01741.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder, AutoencoderCompressor
+    >>> X = load_digits().data.astype(np.uint8)
+    >>> compressor = AutoencoderCompressor(Autoencoder(4, max_epochs=20), random_state=0)
+    >>> compressor = compressor.fit(X[::2])
+    >>> content = compressor.compress(X[1::2])
+    >>> bool((compressor.decompress(content) == X[1::2]).all())
+    True
+    >>> 8 * len(content) / X[1::2].size < 2.7
+    True
+    """
+
+    _parameter_constraints = {
+        "autoencoder": [HasMethods(["fit", "transform"]), None],
+        "max_error": [Real, str, "array-like"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, autoencoder=None, *, max_error=0, random_state=None):
+        self.autoencoder = autoencoder
+        self.max_error = max_error
+        self.random_state = random_state
+
+    @unchanged_on_failure
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Learn what rows are like.
+
+        Parameters
+        ----------
+        X : array or frame of numbers, of shape (n_samples, n_features) or (n_samples, ...)
+            The rows; NaN marks a missing entry.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        self._format = Axes()
+        rows = self._format.learn(X, self)
+        given = Container(X)
+        self.max_error_ = self._bounds(rows)
+        bounds = zip(given.columns, self.max_error_, strict=True)
+        grids = [Grid(column, bound) for column, bound in bounds]
+        self._codec = ColumnCodec(grids, np.nanmean(rows, axis=0, dtype=np.float64))
+        rng = check_random_state(draw_seed(self.random_state))
+        self.autoencoder_ = self._fit_autoencoder(rows, rng)
+        self._learn_prediction(given, rows, rng)
+        self.fingerprint_ = self._fingerprint()
+        self.bits_per_entry_ = -self.score(X)
+        return self
+
+    def compress(self, X):
+        """The rows of X as bytes.
+
+        Parameters
+        ----------
+        X : array or frame of numbers, of the columns of `fit`
+            The rows.
+
+        Returns
+        -------
+        content : bytes
+        """
+        check_is_fitted(self)
+        rows = self._format.rows(X, self)
+        given = Container(X)
+        code = rebuilt = None
+        if self.code_step_ is not None:
+            code = self._code(rows)
+            rebuilt = self._rebuilt(code)
+        coded, parts = self._codec.encode(given.columns, code, rebuilt)
+        header = given.header() | {"n": len(rows), "fingerprint": self.fingerprint_} | coded
+        return join(header, parts)
+
+    def decompress(self, content):
+        """The rows that `compress` was given, each entry within its bound.
+
+        Parameters
+        ----------
+        content : bytes
+            What `compress` gave.
+
+        Returns
+        -------
+        X : array or frame
+            With the columns and dtypes that they had.
+        """
+        check_is_fitted(self)
+        header, parts = split(content)
+        try:
+            if header["fingerprint"] != self.fingerprint_:
+                raise WrongModel(header["fingerprint"], self.fingerprint_)
+            dtypes = dtypes_of(header, len(self.max_error_))
+            columns = self._codec.decode(header, parts, dtypes, self._rebuilt)
+            return restored(header, columns)
+        except (DamagedBytes, WrongModel):
+            raise
+        except DAMAGES as error:
+            raise DamagedBytes(f"The bytes are damaged: {error}") from error
+
+    def info(self, content):
+        """What bytes hold, of which nothing is decompressed.
+
+        Parameters
+        ----------
+        content : bytes
+            What `compress` gave.
+
+        Returns
+        -------
+        info : dict
+            ``n_samples``, ``n_bytes``, ``fingerprint`` of the model, ``columns`` (names, or None),
+            and ``modelled``, the share of columns that are coded by the model.
+        """
+        header, _ = split(content)
+        modes = header["modes"]
+        return {
+            "n_samples": header["n"],
+            "n_bytes": len(content),
+            "fingerprint": header["fingerprint"],
+            "columns": header["names"],
+            "modelled": sum(m in (MODEL, TABLE) for m in modes) / len(modes),
+        }
+
+    def score(self, X, y=None):
+        """Minus the bits an entry that X takes, header included: higher is better.
+
+        Parameters
+        ----------
+        X : array or frame of numbers, of the columns of `fit`
+            The rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+        """
+        n_bytes = len(self.compress(X))
+        return -8 * n_bytes / (len(X) * len(self.max_error_))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # -- fitting ----------------------------------------------------------------------------------
+
+    def _bounds(self, rows):
+        """How far the entries of each column may be off."""
+        given, n = self.max_error, rows.shape[1]
+        if isinstance(given, str):
+            try:
+                share = float(given.removesuffix("%")) / 100 if given.endswith("%") else np.nan
+            except ValueError:
+                share = np.nan
+            bounds = share * np.nanstd(rows, axis=0, dtype=np.float64)
+        else:
+            bounds = np.asarray(given, dtype=np.float64)
+        if bounds.ndim > 1 or (bounds.ndim == 1 and len(bounds) != n):
+            raise ValueError(
+                f"max_error must be one number or {n}, one for each column; it has shape "
+                f"{bounds.shape}."
+            )
+        if not np.all(np.isfinite(bounds) & (bounds >= 0)):
+            raise ValueError(
+                "max_error must be finite and at least 0, or a share of the standard deviation "
+                f'such as "1%", got {given!r}.'
+            )
+        return np.broadcast_to(bounds, n).copy()
+
+    def _fit_autoencoder(self, rows, rng):
+        given = self.autoencoder
+        given = Autoencoder(code_size=min(2, rows.shape[1])) if given is None else given
+        if not isinstance(given, BaseAutoencoder) or not hasattr(given, "inverse_transform"):
+            raise TypeError(
+                f"autoencoder must be one of skae with an inverse_transform, got {given!r}."
+            )
+        estimator = clone(given)
+        if estimator.get_params().get("random_state", 0) is None:
+            estimator.set_params(random_state=int(rng.randint(np.iinfo(np.int32).max)))
+        return estimator.fit(self._format.shaped(rows))
+
+    def _learn_prediction(self, given, rows, rng):
+        """The linear maps and frequencies, with the step of the code that needs the fewest bits."""
+        chosen = np.sort(rng.permutation(len(rows))[:MOST_ROWS])
+        codec = self._codec
+        numbers, missing, modes, _ = codec.on_grids(given.columns)
+        numbers, missing = numbers[chosen], missing[chosen]
+        values = codec.values(numbers)
+        coded = [j for j, mode in enumerate(modes) if mode == MODEL]
+        codes = self._codes(rows[chosen])
+        self._code_scale = codes.std(axis=0) + 1e-12
+        n_judging = int(JUDGING * len(chosen))
+        learning = np.ones(len(chosen), bool)
+        learning[rng.permutation(len(chosen))[:n_judging]] = False
+        found = []
+        for step in (None, *CODE_STEPS) if coded else (None,):
+            self.code_step_, rebuilt, bits, counts = step, None, 0.0, np.zeros((0, N_TOKENS), int)
+            if step is not None:
+                whole = np.rint(codes / (step * self._code_scale)).astype(np.int64)
+                rebuilt = self._rebuilt(whole)
+                split_code = [tokens_of(column) for column in whole.T]
+                counts = np.array([counts_of(token) for token, *_ in split_code])
+                parts = zip(split_code, counts, strict=True)
+                bits = sum(n_bits_of(token, n, count) for (token, n, _), count in parts)
+            prediction = Prediction().learn(values, numbers, codec.steps, rebuilt, learning)
+            for j in coded:
+                left = numbers[:, j] - prediction.expected(j, values, rebuilt)
+                token, n_bits, _ = tokens_of(left[~missing[:, j]])
+                bits += n_bits_of(token, n_bits, prediction.counts[j])
+            found.append((bits, step, prediction, counts))
+        _, self.code_step_, prediction, counts = min(found, key=lambda f: f[0])
+        codec.prediction, codec.code_counts = prediction, counts
+
+    def _fingerprint(self):
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.autoencoder_.net_.module_.state_dict().items()):
+            digest.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
+        codec = self._codec
+        made = codec.prediction
+        for array in (*made.inputs, *made.weights, made.biases, made.counts, codec.code_counts):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        plain = [[grid.bound, grid.places, grid.step] for grid in codec.grids]
+        digest.update(json.dumps([plain, self.code_step_]).encode())
+        digest.update(self._code_scale.tobytes())
+        return digest.hexdigest()[:16]
+
+    # -- codes and expectations -------------------------------------------------------------------
+
+    def _codes(self, rows):
+        codes = self.autoencoder_.transform(self._format.shaped(rows))
+        codes = codes.toarray() if hasattr(codes, "toarray") else np.asarray(codes)
+        return codes.reshape(len(rows), -1).astype(np.float64)
+
+    def _code(self, rows):
+        whole = self._codes(rows) / (self.code_step_ * self._code_scale)
+        return np.rint(whole.clip(-(2.0**40), 2.0**40)).astype(np.int64)
+
+    def _rebuilt(self, whole):
+        """Rows that rounded codes stand for, by the decoder in float64 on the CPU."""
+        module = copy.deepcopy(self.autoencoder_.net_.module_).cpu().double().eval()
+        codes = whole * (self.code_step_ * self._code_scale)
+        padded = np.zeros((-(-len(codes) // BLOCK) * BLOCK, codes.shape[1]))
+        padded[: len(codes)] = codes
+        with torch.inference_mode(), threadpool_limits(1):
+            blocks = torch.from_numpy(padded).split(BLOCK)
+            rebuilt = [module.decode(block).reshape(BLOCK, -1).numpy() for block in blocks]
+        rebuilt = np.concatenate(rebuilt)[: len(codes)]
+        return np.nan_to_num(rebuilt, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+class WrongModel(ValueError):
+    """The bytes are of another model."""
+
+    def __init__(self, theirs, ours):
+        super().__init__(
+            f"The bytes were made by the compressor with the fingerprint {theirs}, but this one "
+            f"has {ours}: decompress with the one that compressed."
+        )

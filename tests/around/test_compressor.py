@@ -1,0 +1,214 @@
+"""The compressor: bounds held by every entry, containers, damaged bytes, never much worse."""
+
+import io
+import zlib
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+
+from skae import (
+    Autoencoder,
+    AutoencoderCompressor,
+    ConvolutionalAutoencoder,
+    VariationalAutoencoder,
+    load,
+)
+from skae.around import column_codec
+from skae.around.container import DamagedBytes
+from skae.around.entropy import LARGEST, bits_after, numbers_of, pack, tokens_of, unpack
+
+pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=", "ignore:Posterior collapse")
+
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 3, "early_stopping": False, "random_state": 0}
+
+
+def compressor(code_size=2, **params):
+    return AutoencoderCompressor(Autoencoder(code_size, **SMALL), random_state=0, **params)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Eight columns of two hidden numbers, on which a code pays."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(1200, 1))
+    return hidden @ rng.normal(size=(1, 30)) + 0.05 * rng.normal(size=(1200, 30))
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return compressor(1, max_error="5%").fit(table[::2])
+
+
+def test_tokens_are_numbers_and_back():
+    edges = [0, 1, 15, 16, 17, 31, 32, 1000, 2**20 - 1, 2**20, 2**43, LARGEST]
+    numbers = np.array([*edges, *(-n for n in edges)])
+    tokens, n_bits, rest = tokens_of(numbers)
+    assert_array_equal(bits_after(tokens), n_bits)
+    assert_array_equal(numbers_of(tokens, rest), numbers)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "?"])
+def test_columns_alone_come_back_bit_for_bit(dtype):
+    column = (100 * np.random.default_rng(0).random(500)).astype(dtype)
+    assert_array_equal(unpack(pack(column), dtype, 500), column)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("max_error", [0.5, "1%", "10%"])
+def test_every_entry_is_within_the_bound(table, dtype, max_error):
+    X = (1000 * table).astype(dtype)
+    X[::5, 3] = np.nan
+    X[7, 4] = 1e30
+    model = compressor(max_error=max_error).fit(X[:600])
+    back = model.decompress(model.compress(X))
+    assert back.dtype == dtype
+    assert_array_equal(np.isnan(back), np.isnan(X))
+    error = np.abs(back.astype(np.longdouble) - X)
+    assert np.nanmax(error / model.max_error_) <= 1
+
+
+def test_the_code_is_used_where_it_pays_and_both_beat_columns_alone(table, fitted):
+    assert fitted.code_step_ is not None or fitted._codec.prediction.inputs[-1].size
+    X = table[1::2]
+    content = fitted.compress(X)
+    grids = zip(fitted._codec.grids, X.T, strict=True)
+    alone = sum(len(pack(grid.numbers(column))) for grid, column in grids)
+    assert len(content) < 0.9 * alone
+    assert fitted.info(content)["modelled"] == 1
+
+
+@pytest.mark.parametrize("autoencoder", [VariationalAutoencoder, ConvolutionalAutoencoder])
+@pytest.mark.parametrize("step", [0.1, 1.0])
+def test_codes_of_other_families_are_decoded(autoencoder, step, monkeypatch):
+    monkeypatch.setattr("skae.around.compressor.CODE_STEPS", (step,))
+    X = load_digits().images[:300].astype(np.uint8)
+    X = X if autoencoder is ConvolutionalAutoencoder else X.reshape(300, -1)
+    inner = autoencoder(2, max_epochs=2, early_stopping=False, random_state=0)
+    model = AutoencoderCompressor(inner, random_state=0).fit(X)
+    assert_array_equal(model.decompress(model.compress(X)), X)
+
+
+def test_rows_unlike_those_of_fit_take_hardly_more_than_columns_alone(fitted):
+    X = np.random.default_rng(1).normal(size=(400, 30)) * 7
+    content = fitted.compress(X)
+    grids = zip(fitted._codec.grids, X.T, strict=True)
+    alone = sum(len(pack(grid.numbers(column))) for grid, column in grids)
+    assert len(content) < alone + 400
+    assert np.all(np.abs(fitted.decompress(content) - X) <= fitted.max_error_)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_frames_come_back_as_they_were(make):
+    rng = np.random.default_rng(0)
+    columns = {
+        "small": rng.integers(0, 9, 200).astype(np.int8),
+        "yes": rng.random(200) > 0.5,
+        "price": np.round(rng.normal(5, 2, 200), 2),
+        "float": rng.normal(size=200),
+        "id": np.arange(200) + 2**60,
+    }
+    columns["price"][::9] = np.nan
+    X = make(columns)
+    model = compressor().fit(X)
+    back = model.decompress(model.compress(X))
+    if make is pd.DataFrame:
+        pd.testing.assert_frame_equal(back, X)
+        holes = X.astype({"small": "Int8"})
+        holes.loc[::4, "small"] = pd.NA
+        model = compressor().fit(holes)
+        pd.testing.assert_frame_equal(model.decompress(model.compress(holes)), holes)
+    else:
+        assert back.schema == X.schema
+        assert back.fill_nan(None).equals(X.fill_nan(None))
+
+
+def test_zeros_keep_their_sign_without_loss():
+    X = np.random.default_rng(0).integers(-2, 3, (200, 3)).astype(float)
+    X[5, 1] = -0.0
+    model = compressor().fit(X)
+    back = model.decompress(model.compress(X))
+    assert_array_equal(back.view(np.int64), X.view(np.int64))
+
+
+def test_changed_bytes_are_refused(fitted, table):
+    content = fitted.compress(table[:50])
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        with pytest.raises(DamagedBytes):
+            fitted.decompress(bytes(damaged[: rng.integers(len(content)) or None]))
+        with pytest.raises(DamagedBytes):
+            fitted.decompress(bytes(damaged))
+
+
+def test_changes_that_the_checksum_does_not_show_end_in_errors(fitted, table):
+    """As by someone who makes the checksum anew: an error, or rows, but nothing else."""
+    X = table[:50]
+    content = fitted.compress(X)[:-4]
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        damaged += zlib.crc32(damaged).to_bytes(4, "little")
+        try:
+            assert np.shape(fitted.decompress(damaged))[1] == 30
+        except ValueError as error:
+            assert "bytes" in str(error) or "answers" in str(error)
+
+
+def test_another_model_and_other_answers_are_refused(fitted, table, monkeypatch):
+    content = fitted.compress(table)
+    other = clone(fitted).fit(table[:300])
+    with pytest.raises(ValueError, match="fingerprint"):
+        other.decompress(content)
+    expected = column_codec.ColumnCodec.decode.__globals__["zlib"].crc32
+    monkeypatch.setattr(column_codec.zlib, "crc32", lambda *args: expected(*args) ^ 1)
+    same = fitted._codec.encode(list(table.T), *rebuilt_by(fitted, table))
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="answers otherwise"):
+        fitted._codec.decode(same[0] | {"n": len(table)}, same[1], ["<f8"] * 30, fitted._rebuilt)
+
+
+def rebuilt_by(model, X):
+    if model.code_step_ is None:
+        return None, None
+    code = model._code(X)
+    return code, model._rebuilt(code)
+
+
+def test_threads_and_files_change_nothing(fitted, table):
+    content = fitted.compress(table)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert fitted.compress(table) == content
+    finally:
+        torch.set_num_threads(threads)
+    file = io.BytesIO()
+    fitted.save(file)
+    assert_array_equal(load(file).decompress(content), fitted.decompress(content))
+
+
+def test_a_grid_search_over_code_sizes_is_scored_by_bits(table):
+    grid = {"autoencoder__code_size": [1, 2]}
+    search = GridSearchCV(compressor(max_error="5%"), grid, cv=2).fit(table[:200])
+    assert -64 < search.best_score_ < 0
+
+
+@pytest.mark.parametrize("max_error", [-1, "x%", "0.1", [1, 2], np.nan])
+def test_bounds_that_are_none(table, max_error):
+    with pytest.raises(ValueError, match="max_error"):
+        compressor(max_error=max_error).fit(table)
+
+
+def test_texts_are_refused():
+    with pytest.raises(ValueError, match="'a'"):
+        compressor().fit(pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}))

@@ -30,6 +30,8 @@ def arguments(estimator, X):
     known = {"X": X, "x": X[0], "a": X[0], "b": X[1], "y": labels, "unit": 0, "values": [0.5, 1.5]}
     known.update(direction=np.linspace(-1, 1, n_codes), users=[0, 1, 1], items=[0, 0, 2])
     known.update(random_state=0, n_items=1, k=2)
+    if hasattr(estimator, "compress"):
+        known["content"] = estimator.compress(X)
     return known
 
 

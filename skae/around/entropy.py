@@ -133,15 +133,23 @@ def pack(column):
             found.append(b"p" + standalone.simple_compress(column, ChunkConfig()))
     except ImportError:
         pass
+    narrow = NARROWER.get(column.dtype.str[-2:])
+    if narrow and len(column):
+        limits = np.iinfo(narrow)
+        if column.min() >= limits.min and column.max() <= limits.max:
+            found.append(b"n" + pack(column.astype(narrow)))
     return min(found, key=len)
 
 
+NARROWER = {"i8": np.int32, "i4": np.int16}
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**20}]
 
 
 def unpack(content, dtype, n):
     """The column that `pack` packed, of n entries; no more memory is taken than they need."""
     how, content, dtype = content[:1], content[1:], np.dtype(dtype)
+    if how == b"n" and dtype.str[-2:] in NARROWER:
+        return unpack(content, NARROWER[dtype.str[-2:]], n).astype(dtype)
     size = n * dtype.itemsize
     if how == b"p":
         from pcodec import standalone

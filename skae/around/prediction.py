@@ -27,7 +27,7 @@ class Prediction:
         features = values if rebuilt is None else np.hstack([values, rebuilt])
         centers = features[rows].mean(axis=0)
         centered = features[rows] - centers
-        lengths = np.sqrt((centered**2).sum(axis=0)) + 1e-300
+        lengths = np.sqrt((centered**2).sum(axis=0)) + 1e-150
         for j in range(n_columns):
             inputs = self._choose(j, n_columns, centered, lengths, rebuilt is not None)
             weights = self._solve(centered[:, inputs], centered[:, j])
@@ -52,7 +52,7 @@ class Prediction:
     def _solve(inputs, target):
         if not inputs.shape[1]:
             return np.zeros(0)
-        scale = np.sqrt((inputs**2).mean(axis=0)) + 1e-300
+        scale = np.sqrt((inputs**2).mean(axis=0)) + 1e-150
         inputs = inputs / scale
         gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
         return np.linalg.solve(gram, inputs.T @ target) / scale

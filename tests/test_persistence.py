@@ -26,6 +26,7 @@ from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import load_wine
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KernelDensity
@@ -596,3 +597,10 @@ def test_a_file_written_on_a_gpu_opens_without_one(cls, X, tmp_path):
     assert one == other
     name = "transform" if hasattr(cls, "transform") else "score_samples"
     np.testing.assert_allclose(one, getattr(estimator, name)(X), rtol=1e-5, atol=1e-6)
+
+
+def test_a_frozen_estimator_comes_back(X, tmp_path):
+    pipeline = make_pipeline(FrozenEstimator(quick(Autoencoder).fit(X))).fit(X)
+    skae.persistence.save(pipeline, tmp_path / "frozen.skae")
+    loaded = skae.load(tmp_path / "frozen.skae")
+    assert_array_equal(loaded.transform(X), pipeline.transform(X))

@@ -69,8 +69,9 @@ def described(value, writer, path):
     name = cls.__name__ if is_own(cls) else f"sklearn:{cls.__name__}"
     if hasattr(value, "_fields"):
         return {"class": name, "fields": [writer.node(x, (*path, i)) for i, x in enumerate(value)]}
-    own_way = getattr(value, "_state_for_file", value.__getstate__)
-    state, nodes = own_way() or {}, {}
+    # Those of the class: a FrozenEstimator asks what it holds.
+    own_way = getattr(cls, "_state_for_file", cls.__getstate__)
+    state, nodes = own_way(value) or {}, {}
     for key, part in state.items():
         mark = writer.mark()
         try:
@@ -104,9 +105,9 @@ def restored(description, reader):
         return cls._make(map(reader.node, description["fields"]))
     value = cls.__new__(cls)
     state = {key: reader.node(node) for key, node in description["state"].items()}
-    if hasattr(value, "_take_state_from_file"):
+    if hasattr(cls, "_take_state_from_file"):
         value._take_state_from_file(state)
-    elif hasattr(value, "__setstate__"):
+    elif hasattr(cls, "__setstate__"):
         value.__setstate__(state)
     else:
         vars(value).update(state)

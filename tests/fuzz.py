@@ -27,9 +27,8 @@ SECONDS = 30  # after which a draw has hung
 MEMORY = 6 * 2**30  # which it may take: more is a fault that ends no other process
 # What names rows, beside the names of parameters; and messages that scikit-learn's checks ask for.
 NAMES = "X|sample_weight|direction|amount|values|unit"
-WORDS = (
-    "(target|condition|codes?|columns?|rows?|samples?|features?|entry|entries|sequences?|lengths?)"
-)
+WORDS = "(target|condition|codes?|columns?|rows?|samples?|features?|entry|entries|sequences?|lengths?|"
+    r"bytes)"
 OF_SKLEARN = (
     "Expected 2D|Found array with|Complex data not supported|Reshape your data|"
     "Found input variables|y should be a 1d array"
@@ -120,6 +119,10 @@ class Draw:
             **{"unit": 0, "values": [0.5, 1.0], "direction": codes[0], "users": [0, 1]},
             **{"items": [0, 1], "n_items": 2, "k": 2, "random_state": 0, "amount": 1.0},
         }
+        if any(p.name == "content" for p in wanted):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                usual["content"] = estimator.compress(X)
         given = {p.name: usual[p.name] for p in wanted if p.name in usual}
         odd = None
         if self.rng.random() < 0.7 and wanted:

@@ -23,6 +23,8 @@ def join(header, parts):
 
 def split(content):
     """The header and the parts."""
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f"content must be bytes, as compress gives them, got {content!r}.")
     content = bytes(content)
     if content[: len(MAGIC)] != MAGIC or len(content) < HEAD.size + SIZE.size:
         raise DamagedBytes("The bytes were not made by AutoencoderCompressor.compress.")

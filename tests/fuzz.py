@@ -27,8 +27,10 @@ SECONDS = 30  # after which a draw has hung
 MEMORY = 6 * 2**30  # which it may take: more is a fault that ends no other process
 # What names rows, beside the names of parameters; and messages that scikit-learn's checks ask for.
 NAMES = "X|sample_weight|direction|amount|values|unit"
-WORDS = "(target|condition|codes?|columns?|rows?|samples?|features?|entry|entries|sequences?|lengths?|"
-    r"bytes)"
+WORDS = (
+    "(target|condition|codes?|columns?|rows?|samples?|features?|entry|entries|sequences?|lengths?|"
+    "bytes)"
+)
 OF_SKLEARN = (
     "Expected 2D|Found array with|Complex data not supported|Reshape your data|"
     "Found input variables|y should be a 1d array"

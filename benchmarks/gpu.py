@@ -180,8 +180,8 @@ def cifar(options):
     y, y_test = file["y_train"], file["y_test"]
     epochs = options.epochs
     if options.quick:
-        train, y, epochs = train[:100], y[:100], 1
-    settings = {"patch_size": 4, "batch_size": 256, "device": DEVICE}
+        train, y, test, y_test, epochs = train[:40], y[:40], test[:40], y_test[:40], 1
+    settings = {"patch_size": 8 if options.quick else 4, "batch_size": 256, "device": DEVICE}
     for n in (epochs, 0):
         start = time.perf_counter()
         masked = MaskedAutoencoder(192, **settings, **fixed(n)).fit(train)

@@ -236,7 +236,8 @@ def test_paired_rows_and_metadata_requests(X):
     with sklearn.config_context(enable_metadata_routing=True):
         asking = quick(Autoencoder).set_fit_request(target=True)
         for copied in (through_file(asking), through_pickle(asking)):
-            assert copied.get_metadata_routing().fit.requests == {"target": True}
+            requests = copied.get_metadata_routing().fit.requests
+            assert requests == {"sample_weight": None, "target": True}
 
 
 def test_a_stack_of_fitted_layers(X):

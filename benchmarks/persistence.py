@@ -1,7 +1,5 @@
 """Sizes of fitted estimators: as a file, as a pickle, and the weights alone.
 
-    python benchmarks/persistence.py
-
 Each estimator is fitted to the handwritten digits (1 797 x 64) with its defaults but for a few
 epochs; a pickle's size does not depend on how many there were.
 """
@@ -11,16 +9,17 @@ import pickle
 import warnings
 
 from sklearn.datasets import load_digits
+from tables import parser
 
 import skae
 
-X = load_digits().data
+X, y = load_digits(return_X_y=True)
 SETTINGS = {"code_size": 8, "max_epochs": 2, "random_state": 0}
 OTHER_SIZES = {"RatingAutoencoder": 500, "SparseAutoencoder": 128, "KSparseAutoencoder": 128}
 OTHER_SIZES |= {"MaskedAutoencoder": 64}
 
 
-def fitted():
+def fitted(rows, labels):
     """The estimators by name."""
     for name in skae.__all__:
         cls = getattr(skae, name)
@@ -33,7 +32,7 @@ def fitted():
         else:
             settings = {k: v for k, v in SETTINGS.items() if k in known}
             estimator = cls(**{**settings, "code_size": OTHER_SIZES.get(name, 8)})
-        yield name, estimator.fit(X)
+        yield name, estimator.fit(rows, labels)
 
 
 def weights(estimator):
@@ -48,10 +47,12 @@ def weights(estimator):
 
 
 def main():
+    options = parser(__doc__).parse_args()
     print(f"| {'estimator':34} | weights | file | file / weights | pickle |")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, estimator in fitted():
+        rows = slice(0, 100 if options.quick else None)
+        for name, estimator in fitted(X[rows], y[rows]):
             content = pickle.dumps(estimator)
             size, file = weights(estimator), io.BytesIO()
             if hasattr(estimator, "save"):

@@ -1,9 +1,11 @@
 """Autoencoders as scikit-learn estimators."""
 
 from ._version import __version__ as __version__
+from .around.classifier import AutoencoderClassifier
 from .around.compressor import AutoencoderCompressor
 from .around.imputer import AutoencoderImputer
 from .around.outlier_detector import AutoencoderOutlierDetector
+from .around.regressor import AutoencoderRegressor
 from .families.autoencoder import Autoencoder
 from .families.contractive import ContractiveAutoencoder
 from .families.convolutional import ConvolutionalAutoencoder
@@ -21,9 +23,11 @@ from .persistence import load, save
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderClassifier",
     "AutoencoderCompressor",
     "AutoencoderOutlierDetector",
     "AutoencoderImputer",
+    "AutoencoderRegressor",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",

@@ -10,13 +10,16 @@ run or imported.
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
+from .around.classifier import AutoencoderClassifier
 from .around.column_codec import ColumnCodec
 from .around.compressor import AutoencoderCompressor
 from .around.grids import Grid
+from .around.head import TrainedHead
 from .around.imputer import AutoencoderImputer
 from .around.neighbors import LocalDistances
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .around.prediction import Prediction
+from .around.regressor import AutoencoderRegressor
 from .around.scores import ErrorScores, NeighborScores
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows
@@ -50,8 +53,10 @@ __all__ = ["TRUSTED_TYPES", "GivenError", "OtherVersionWarning", "load", "save"]
 ESTIMATORS = (
     Autoencoder,
     AutoencoderCompressor,
+    AutoencoderClassifier,
     AutoencoderImputer,
     AutoencoderOutlierDetector,
+    AutoencoderRegressor,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
@@ -70,7 +75,7 @@ FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens
 SCORES = (ErrorScores, LocalDistances, NeighborScores)
 KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
 COMPRESSION = (ColumnCodec, Grid, Prediction)
-PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION, Condition, Fold, SparseRows, Steps)
+PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION, Condition, Fold, SparseRows, Steps, TrainedHead)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes

@@ -4,6 +4,7 @@ import inspect
 import pkgutil
 from importlib import import_module
 
+import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
@@ -39,6 +40,9 @@ ALL_ESTIMATORS = public_estimators()
 # Those that take any numbers. The others, of choices that cannot be negative, have tests of their
 # own beside scikit-learn's checks.
 ESTIMATORS = [c for c in ALL_ESTIMATORS if not get_tags(c()).input_tags.positive_only]
+# Those that learn from labels have tests of their own in around/test_labels.py.
+SUPERVISED = [c for c in ESTIMATORS if get_tags(c()).target_tags.required]
+ESTIMATORS = [c for c in ESTIMATORS if c not in SUPERVISED]
 AUTOENCODERS = [c for c in ESTIMATORS if issubclass(c, BaseAutoencoder)]
 # Those that make rows of codes by default.
 DECODING = [c for c in AUTOENCODERS if hasattr(c(), "inverse_transform")]
@@ -54,12 +58,23 @@ def over(estimators):
     return pytest.mark.parametrize("cls", estimators, ids=lambda cls: cls.__name__)
 
 
+def labels_for(cls, X):
+    """Two classes, and rows without one; None for an estimator that takes no labels."""
+    if not get_tags(cls()).target_tags.required:
+        return None
+    y = (np.nan_to_num(np.asarray(X))[:, 0] > np.nanmedian(np.asarray(X)[:, 0])).astype(float)
+    y[::3] = np.nan
+    return y
+
+
 def quick(cls, **params):
     """An instance that trains briefly, as far as its class has the parameters for it."""
     known = inspect.signature(cls).parameters
     if "autoencoder" in known:  # stands around one, which has the parameters of training
         own = {name: params.pop(name) for name in [*params] if name in known}
-        return cls(**{"autoencoder": quick(skae.Autoencoder, **params), "random_state": 0, **own})
+        trains = {name: QUICK[name] for name in ("max_epochs", "early_stopping") if name in known}
+        inside = quick(skae.Autoencoder, **params)
+        return cls(**{"autoencoder": inside, "random_state": 0, **trains, **own})
     unused = getattr(cls, "_unused", ())
     settings = {k: value for k, value in QUICK.items() if k in known and k not in unused}
     return cls(**{**settings, **params})

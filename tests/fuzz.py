@@ -89,6 +89,8 @@ class Draw:
         name, given = ("as it is", X) if kind in (0, 1, 3) else odd_rows(self.rng, X)
         self.said.append(f"{self.cls.__name__}({params}) given {name}")
         estimator = quick(self.cls)
+        if inspect.signature(estimator.fit).parameters["y"].default is inspect.Parameter.empty:
+            rows["y"] = np.arange(N_ROWS) % 2
         for param, value in params.items():
             setattr(estimator, param, value)
         self.names |= set(params)

@@ -18,6 +18,7 @@ from skae import (
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
 )
+from skae.around import linear_start, supervised
 from skae.base import training
 from skae.families import stacked
 from skae.rows.table import Table
@@ -65,6 +66,9 @@ def few_steps(monkeypatch):
     for name, number in small.items():
         monkeypatch.setattr(training, name, number)
     monkeypatch.setattr(stacked, "LAYER_EPOCHS", 2)
+    monkeypatch.setattr(supervised, "STEPS_PER_EPOCH", 2)
+    monkeypatch.setattr(supervised, "N_FOLDS", 2)
+    monkeypatch.setattr(linear_start, "N_FOLDS", 2)
 
 
 @parametrize_with_checks(

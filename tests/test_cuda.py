@@ -25,6 +25,8 @@ def on(cls, device, **settings):
     estimator = quick(cls, **settings)
     if "device" in estimator.get_params():
         return estimator.set_params(device=device)
+    if "max_epochs" in settings and "max_epochs" in estimator.get_params():
+        estimator.set_params(autoencoder__max_epochs=settings["max_epochs"])
     return estimator.set_params(autoencoder__device=device)
 
 

@@ -19,7 +19,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from answers import assert_equal, everything_said
-from discovery import ALL_ESTIMATORS, ESTIMATORS, over, quick
+from discovery import ALL_ESTIMATORS, ESTIMATORS, labels_for, over, quick
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import ProgressBar
@@ -67,7 +67,7 @@ def models(X):
     @cache
     def make(cls):
         rows = rows_for(cls, X)
-        return quick(cls).fit(rows), rows
+        return quick(cls).fit(rows, labels_for(cls, rows)), rows
 
     return make
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
-from ..base.autoencoder import BaseAutoencoder, row_format_for
+from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
@@ -19,7 +19,7 @@ from ..families.autoencoder import Autoencoder
 from ..families.denoising import DenoisingAutoencoder
 from ..rows.format import Formatted
 from ..rows.given import Given, check_finite, check_integer
-from ..rows.table import Axes, SparseTable
+from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
 from .scores import ErrorScores, NeighborScores, View
@@ -353,8 +353,7 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         prototype = self._prototypes()[0]
         if not isinstance(prototype, BaseAutoencoder):
             return Axes()
-        format = row_format_for(prototype, X)
-        return Axes() if isinstance(format, SparseTable) else format
+        return dense_format_for(prototype, X)
 
     def _learn_units(self, rows):
         """Center and scale of standardized rows; codes and residuals stand in one metric."""

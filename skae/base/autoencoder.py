@@ -33,8 +33,8 @@ from ..rows.given import (
     warn_of_targets,
 )
 from ..rows.reading import check_codes
-from ..rows.table import SparseTable
-from ..rows.units import off_center
+from ..rows.table import Axes, SparseTable
+from ..rows.units import in_units, off_center
 from ..rows.weights import MOST_COPIES, check_sample_weights, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
@@ -462,6 +462,12 @@ def row_format_for(estimator, X, **settings):
     return kind(**{name: parameters[name] for name in kind.parameters}, **settings)
 
 
+def dense_format_for(estimator, X):
+    """That of X for what stands around the estimator: tables are dense, and may have any axes."""
+    format = row_format_for(estimator, X)
+    return Axes() if isinstance(format, SparseTable) else format
+
+
 def weighted_mean(scores, sample_weight=None):
     """The score of rows from those of each."""
     if sample_weight is not None:
@@ -473,9 +479,7 @@ def weighted_mean(scores, sample_weight=None):
 
 def standardized(X, center, scale):
     """The array in units of its center and scale, as a tensor in float32."""
-    center, scale = center.astype(X.dtype), np.asarray(scale, dtype=X.dtype)
     if isinstance(X, SparseRows):
+        center, scale = center.astype(X.dtype), np.asarray(scale, dtype=X.dtype)
         return X.map(lambda x, columns: ((x - center[columns]) / scale).astype(np.float32))
-    X = X - center
-    X /= scale
-    return torch.from_numpy(X.astype(np.float32, copy=False))
+    return torch.from_numpy(in_units(X, center, scale).astype(np.float32, copy=False))

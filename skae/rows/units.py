@@ -55,6 +55,13 @@ def center_and_scale(rows, channels=None, name="X", weight=None):
     return center, float(scale[0]) if channels is None else scale[of]
 
 
+def in_units(rows, center, scale):
+    """``(rows - center) / scale`` of an array, in its precision."""
+    rows = rows - center.astype(rows.dtype)
+    rows /= np.asarray(scale, dtype=rows.dtype)
+    return rows
+
+
 def check_largest(rows, name="X"):
     """Whether rows can be standardized in float32, and their errors squared."""
     entries = entries_of(rows)

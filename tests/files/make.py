@@ -26,6 +26,8 @@ ASKED = ("transform", "reconstruct", "score_samples", "predict")
 
 def answers(estimator, X):
     """By name, those of the methods that it has."""
+    if hasattr(estimator, "decompress"):
+        return {"decompress": np.asarray(estimator.decompress(estimator.compress(X)))}
     return {m: np.asarray(getattr(estimator, m)(X)) for m in ASKED if hasattr(estimator, m)}
 
 

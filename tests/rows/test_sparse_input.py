@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from discovery import ALL_ESTIMATORS, quick
+from discovery import ALL_ESTIMATORS, labels_for, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.utils import get_tags
@@ -135,7 +135,7 @@ def test_stored_nan_is_missing(counts):
 def test_the_others_refuse(cls, container, counts):
     for method in {"fit", "partial_fit"} & {*dir(cls)}:
         with pytest.raises(TypeError, match=r"Sparse .*toarray"):
-            getattr(quick(cls), method)(container(counts))
+            getattr(quick(cls), method)(container(counts), labels_for(cls, counts))
 
 
 def test_infinity_is_refused_and_its_column_named(counts):

@@ -1,0 +1,121 @@
+"""Where training on labels starts: the linear model that held-out labels choose."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+FOLDS_BELOW = 1000  # labeled rows: for more, one random split is choice enough
+N_FOLDS = 5
+HELD_OUT = 0.2
+# Penalties are tried on so many labeled rows at most, and the last fit is on so many.
+ROWS_TO_TRY = 4000
+ROWS_TO_FIT = 20_000
+KINDS = ("rows", "codes", "both")
+
+
+class Features(NamedTuple):
+    """Codes and standardized rows, side by side, and their standardization in turn.
+
+    Codes keep their relative scales, as those of principal components say how much each matters.
+    """
+
+    values: np.ndarray
+    n_codes: int
+    center: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def learn(cls, codes, rows, has_axes):
+        """Of all rows; columns of a table have each its own scale, those of an image one."""
+        center = np.concatenate([codes.mean(axis=0), rows.mean(axis=0)])
+        spread = codes.std(axis=0), rows.std(axis=0)
+        scale = np.concatenate([shared(spread[0]), shared(spread[1]) if has_axes else spread[1]])
+        scale = np.where(scale > 0, scale, 1.0)
+        return cls(np.hstack([codes, rows]), codes.shape[1], center, scale)
+
+    def part(self, kind):
+        """The numbers of one kind of features."""
+        return {
+            "codes": slice(None, self.n_codes),
+            "rows": slice(self.n_codes, None),
+            "both": slice(None),
+        }[kind]
+
+    def of(self, kind, index):
+        """Those features of some rows, standardized."""
+        part = self.part(kind)
+        return (self.values[index][:, part] - self.center[part]) / self.scale[part]
+
+
+def shared(spread):
+    """One scale for all: the root of the mean variance."""
+    return np.full_like(spread, np.sqrt(np.mean(spread**2)))
+
+
+class Start(NamedTuple):
+    """The linear model that was chosen."""
+
+    kind: str
+    penalty: float
+    scores: dict  # held-out error by kind of features, at its best penalty
+
+
+def label_folds(strata, n_folds, rng):
+    """Pairs of row numbers, to train on and to hold out.
+
+    Each class is dealt out to the folds; one of a single row is trained on by all.
+    """
+    fold, turn = np.full(len(strata), -1), 0
+    for stratum in np.unique(strata):
+        members = rng.permutation(np.flatnonzero(strata == stratum))
+        if len(members) > 1:
+            fold[members] = (turn + np.arange(len(members))) % n_folds
+            turn += len(members)
+    splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+    return [(kept, held) for kept, held in splits if len(held) and len(kept)]
+
+
+def split_labels(strata, rng, n_folds=None):
+    """Folds where labels are few, else one split."""
+    if len(strata) < FOLDS_BELOW:
+        return label_folds(strata, n_folds or N_FOLDS, rng)
+    return label_folds(strata, round(1 / HELD_OUT), rng)[:1]
+
+
+def choose_start(model, features, labels, weights, first_kind, rng):
+    """The kind of features and the penalty of least held-out error.
+
+    ``model`` has ``penalties``, the usual one first, and makes linear models. What comes first is
+    kept unless another is better by the standard error of the difference.
+    """
+    some = rng.permutation(len(labels))[:ROWS_TO_TRY]
+    splits = split_labels(model.strata(labels[some]), rng)
+    kinds = sorted(KINDS, key=lambda kind: kind != first_kind)
+    if not splits:
+        return Start(first_kind, model.penalties[0], {})
+    errors = {}
+    for kind in kinds:
+        for penalty in model.penalties:
+            parts = []
+            for kept, held in splits:
+                kept, held = some[kept], some[held]
+                linear = model.fit(features.of(kind, kept), labels[kept], weights[kept], penalty)
+                outputs = features.of(kind, held) @ linear[0].T + linear[1]
+                parts.append(model.errors(outputs, labels[held]) * weights[held])
+            errors[kind, penalty] = np.concatenate(parts)
+    total = sum(weights[some[held]].sum() for _, held in splits)
+    usual = errors[first_kind, model.penalties[0]]
+    best = min(errors, key=lambda key: errors[key].sum())
+    gains = usual - errors[best]
+    if not gains.mean() > gains.std() / np.sqrt(len(gains)):
+        best = first_kind, model.penalties[0]
+    scores = {
+        kind: float(min(errors[kind, p].sum() for p in model.penalties) / total) for kind in kinds
+    }
+    return Start(*best, scores)
+
+
+def fit_start(model, features, labels, weights, start):
+    """The chosen linear model: weight and bias of standardized features."""
+    index = np.arange(len(labels))[:: -(-len(labels) // ROWS_TO_FIT)]
+    return model.fit(features.of(start.kind, index), labels[index], weights[index], start.penalty)

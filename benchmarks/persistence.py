@@ -42,7 +42,8 @@ def weights(estimator):
         inner = [*getattr(estimator, "layers_", ())]
         return sum(tensors.values()) + sum(map(weights, inner))
     inner = [*getattr(estimator, "estimators_", ())]
-    inner += [estimator.autoencoder_] if hasattr(estimator, "autoencoder_") else []
+    held = ("autoencoder_", "encoder_")
+    inner += [getattr(estimator, name) for name in held if hasattr(estimator, name)]
     return sum(map(weights, inner))
 
 

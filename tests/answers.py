@@ -74,6 +74,8 @@ def as_plain(value):
         return {name: as_plain(part) for name, part in vars(value).items() if name.endswith("_")}
     if isinstance(value, list | tuple):
         return [as_plain(part) for part in value]
+    if type(value).__module__.startswith("skae."):
+        return {name: as_plain(part) for name, part in vars(value).items()}
     return value
 
 

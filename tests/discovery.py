@@ -62,7 +62,8 @@ def labels_for(cls, X):
     """Two classes, and rows without one; None for an estimator that takes no labels."""
     if not get_tags(cls()).target_tags.required:
         return None
-    y = (np.nan_to_num(np.asarray(X))[:, 0] > np.nanmedian(np.asarray(X)[:, 0])).astype(float)
+    first = np.nan_to_num(np.asarray(X))[:, 0]
+    y = (first.argsort().argsort() >= len(first) // 2).astype(float)
     y[::3] = np.nan
     return y
 

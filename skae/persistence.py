@@ -40,6 +40,7 @@ from .nn.convolutional import Fold
 from .nn.recurrent import Steps
 from .rows.columns import Columns
 from .rows.condition import Condition
+from .rows.histogram import Histogram
 from .rows.images import Images
 from .rows.kinds import Category, Clock, Day, Moment, Number, Unlearned
 from .rows.sequences import Sequences
@@ -75,7 +76,8 @@ FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens
 SCORES = (ErrorScores, LocalDistances, NeighborScores)
 KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
 COMPRESSION = (ColumnCodec, Grid, Prediction)
-PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION, Condition, Fold, SparseRows, Steps, TrainedHead)
+PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION)
+PARTS += (Condition, Fold, Histogram, SparseRows, Steps, TrainedHead)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}
 
 #: What ``skops.io.load(file, trusted=TRUSTED_TYPES)`` is to trust beside scikit-learn: the classes

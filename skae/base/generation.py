@@ -211,9 +211,14 @@ class GenerativeMixin:
         """Keep the codes of some training rows; their density is learned when it is asked for."""
         n = min(MOST_KEPT_ROWS, max(1, KEPT_NUMBERS // self.code_size_))
         step = -(-len(given.X) // n)
-        codes = self._kept_codes = self._encode(given.by_weight().take(slice(None, None, step)))
+        rows = given.by_weight().take(slice(None, None, step))
+        codes = self._kept_codes = self._codes_for_density(rows)
         self._code_range = codes.min(axis=0), codes.max(axis=0)
         self._code_density = None
+
+    def _codes_for_density(self, given):
+        """The codes that the density is to be of."""
+        return self._encode(given)
 
     def _state_for_file(self):
         """The density rather than the codes of training rows, where they are of no other use."""

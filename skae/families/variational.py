@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from .._errors import warn
 from .._sklearn import Interval, StrOptions
 from ..base.autoencoder import BaseAutoencoder, weighted_mean
 from ..base.conditional import ConditionalMixin
+from ..base.drawn_rows import DrawnRowsMixin
 from ..base.generation import check_n_samples
+from ..base.likelihood import LikelihoodMixin
 from ..engine.net import as_batch
-from ..engine.seeds import Redirected, as_random_state, draw_seed
+from ..engine.seeds import Redirected, draw_seed
 from ..engine.variational_objective import VariationalObjective
-from ..nn.likelihoods import LIKELIHOODS
 from ..nn.randomness import Draws, drawing
 from ..nn.variational import (
     VariationalEncoderDecoder,
@@ -25,13 +25,7 @@ from ..nn.variational import (
     importance_weighted_bound,
     importance_weighted_mean,
 )
-from ..rows.given import (
-    Given,
-    check_counts,
-    check_finite,
-    check_unit_interval,
-    entries_of,
-)
+from ..rows.given import check_finite, entries_of
 
 # Draws of `score_samples`, and of rows that are to be filled.
 N_SAMPLES = 50
@@ -41,7 +35,6 @@ ACTIVE = 0.01
 # Collapsed, if fewer than this share of the units are, or if the code says fewer nats than this.
 FEW_ACTIVE = 0.1
 FEW_NATS = 0.5
-OF_COUNTS = ("poisson", "negative_binomial", "multinomial")
 
 
 class ELBO(NamedTuple):
@@ -52,7 +45,7 @@ class ELBO(NamedTuple):
     kl: np.ndarray
 
 
-class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
+class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, BaseAutoencoder):
     r"""Learns the distribution of rows by that of their codes.
 
     Maximizes a lower bound on the mean log likelihood of rows,
@@ -168,8 +161,6 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
     (3, 30)
     """
 
-    likelihood: str = "gaussian"
-    dispersion: str = "feature"
     beta: float = 1.0
     kl_warmup: float = 0.0
     free_bits: float = 0.0
@@ -182,8 +173,6 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
     _objective_parameters = ("beta", "kl_warmup", "free_bits")
 
     _parameter_constraints = {
-        "likelihood": [StrOptions(set(LIKELIHOODS))],
-        "dispersion": [StrOptions({"shared", "feature", "predicted"})],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Real, 0, 1, closed="both")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
@@ -300,42 +289,6 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
         fit, kl = self._bound(evidence_lower_bound, given, None, n_samples, random_state).T
         return ELBO(fit - kl, fit, kl)
 
-    def sample(self, n_samples=1, *, random_state=None, condition=None, mean=True):
-        """New rows, of codes drawn from the prior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Of the draws.
-        condition : array-like, default=None
-            As in `fit`; one value is for all rows.
-        mean : bool, default=True
-            Whether to give the likelihood's mean for each code, or a draw from the likelihood.
-
-        Returns
-        -------
-        X_new : ndarray of shape (n_samples, `n_outputs_`), or a frame
-            With a ``code_density`` of your own, the codes come from it instead of the prior.
-        """
-        check_is_fitted(self)
-        check_n_samples(n_samples, self.code_size_ + self._n_outputs)
-        random_state = as_random_state(random_state)
-        if self.code_density is None:
-            codes = random_state.normal(size=(n_samples, self.code_size_))
-            codes = codes.astype(self._code_range[0].dtype)
-        else:
-            codes = self._draw_codes(n_samples, random_state)
-        condition = self._check_condition(condition, codes)
-        if mean:
-            rows = self._decode(codes, condition)
-        else:
-            inputs = Given(codes, condition=condition).inputs
-            with drawing(Draws(draw_seed(random_state))), Redirected():
-                rows = self.net_.map_batches(lambda module, *z: module.draw(*z), *inputs)
-        return self._restored(rows, codes)
-
     def _of_posterior(self, given, second):
         """The means of the posteriors, and another number for each unit of the code."""
 
@@ -398,14 +351,12 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
             raise ValueError(
                 "binarize=True draws rows of X anew: it cannot be combined with a target."
             )
-        if self.likelihood == "bernoulli":
-            check_unit_interval(given, "likelihood", self.likelihood, "gaussian", training)
-        if self.likelihood in OF_COUNTS:
-            check_counts(given, self.likelihood)
+        self._check_likelihood(given, training)
 
     def _learn_units(self, given):
         super()._learn_units(given)
         self._mean_total = float(np.nansum(entries_of(given.by_weight().rebuilt)) / len(given.X))
+        self._learn_histograms(given.by_weight().rebuilt)
 
     @property
     def _needs_copies(self):
@@ -421,12 +372,6 @@ class VariationalAutoencoder(ConditionalMixin, BaseAutoencoder):
 
     def _n_decoded(self):
         return self._make_likelihood().n_parameters
-
-    def _make_likelihood(self):
-        likelihood = LIKELIHOODS[self.likelihood](self._n_outputs, self.dispersion)
-        if self._target_format.groups:
-            likelihood.indicate(self._target_format.groups)
-        return likelihood
 
     def _join(self, *parts):
         likelihood = self._make_likelihood()

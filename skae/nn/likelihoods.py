@@ -14,8 +14,6 @@ from torch.distributions import (
 )
 from torch.nn import functional as F
 
-from .layers import column_mask, log_probability
-
 # Scales are kept between these shares of the scale that they start at: a constant column would
 # have infinite density, and columns that almost are would decide of all rows.
 SCALES = 1e-2, 1e4
@@ -82,36 +80,9 @@ class Likelihood(nn.Module):
 class Continuous(Likelihood):
     """A location and a scale."""
 
-    groups = ()
-
     def __init__(self, n_outputs, dispersion="feature"):
         super().__init__(n_outputs, dispersion)
         self.register_buffer("log_start", torch.zeros(()))
-
-    def indicate(self, groups):
-        """Columns that indicate one category: the location is its standardized probability."""
-        self.groups = groups
-        self.register_buffer("is_category", column_mask(groups, self.n_outputs))
-
-    def log_prob(self, distribution, x, units):
-        density = distribution.log_prob(x)
-        if not self.groups:
-            return density
-        surprise = units.inverse(x) * log_probability(distribution.mean, units)
-        return torch.where(self.is_category, surprise, density)
-
-    def log_unit(self, units):
-        log_unit = super().log_unit(units)
-        return torch.where(self.is_category, 0.0, log_unit) if self.groups else log_unit
-
-    def draw(self, distribution, units):
-        rows = super().draw(distribution, units)
-        mean = self.mean(distribution, units)
-        for group in self.groups:
-            probability = mean[..., group].clamp(min=0).flatten(0, -2)
-            drawn = probability.multinomial(1).view(*mean.shape[:-1], 1)
-            rows[..., group] = torch.zeros_like(mean[..., group]).scatter_(-1, drawn, 1.0)
-        return rows
 
     def distribution(self, location, units, log_scale):
         smallest, largest = map(math.log, SCALES)

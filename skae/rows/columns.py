@@ -8,7 +8,7 @@ from .._errors import listed, warn
 from .format import RowFormat
 from .frames import as_frame, frame_of, is_frame, is_plain, library_of, spelled
 from .given import FLOATS
-from .kinds import Unlearned, kind_of
+from .kinds import Number, Unlearned, kind_of
 from .reading import read_numbers
 from .units import center_and_scale
 
@@ -130,6 +130,31 @@ class Columns(RowFormat):
             part = np.log(rows[:, group].clip(1e-12))
             rows[:, group] = part + rng.gumbel(size=part.shape)
         return rows
+
+    def place_of(self, column):
+        return self.places[super().place_of(column).start]
+
+    def place_values(self, row, values):
+        import pandas as pd
+
+        for column, value in values.items():
+            j = super().place_of(column).start
+            kind = self.kinds[j]
+            if isinstance(kind, Unlearned):
+                raise ValueError(f"{self._called(j)} is not learned from: it cannot be asked for.")
+            entry = pd.Series([value], dtype=object)
+            try:
+                numbers = kind.numbers(entry, np.array([False]))[0]
+            except (ValueError, TypeError, OverflowError) as error:
+                self._blame(j, error)
+            if np.isnan(numbers).any():
+                known = f", but {listed(list(kind.categories))}" if kind.is_category else ""
+                raise ValueError(f"{self._called(j)} has no value {value!r}{known}.")
+            row[self.places[j]] = numbers
+
+    @property
+    def is_mixed(self):
+        return not all(isinstance(kind, Number) for kind in self.kinds)
 
     @property
     def channels(self):

@@ -56,6 +56,16 @@ class Condition:
             raise ValueError(f"condition has values that `fit` has not seen: {error}") from error
         return np.hstack(parts).astype(dtype)
 
+    def ordered(self, values):
+        """One condition, a dict of its columns, as a frame of one row."""
+        import pandas as pd
+
+        if set(values) != set(self.names):
+            raise ValueError(
+                f"condition must have the columns {self.names}, as in fit, got {sorted(values)}."
+            )
+        return pd.DataFrame({name: [values[name]] for name in self.names})
+
     def _checked(self, columns):
         """Each column as an array of shape (n, 1)."""
         for j, is_one in enumerate(self.is_class):

@@ -93,6 +93,21 @@ class RowFormat:
         one = np.ndim(X) == 1 or np.shape(X) == self.shape
         return (np.asarray(X)[None] if one else X), one
 
+    is_mixed = False  # whether columns are of several kinds
+
+    def place_of(self, column):
+        """Where the numbers of a column stand in a flat row: a column by its name, or number."""
+        names = range(self.n_features) if self.names is None else list(self.names)
+        if column not in names:
+            raise ValueError(f"{self.name} has no column {column!r}, but {listed(list(names))}.")
+        number = list(names).index(column)
+        return slice(number, number + 1)
+
+    def place_values(self, row, values):
+        """Write the values of some columns, by their names, into a flat row."""
+        for column, value in values.items():
+            row[self.place_of(column)] = value
+
     @property
     def channels(self):
         """The channel of each number, each of which has a unit of its own; None: all have one."""

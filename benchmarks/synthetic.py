@@ -70,7 +70,7 @@ def titanic(folder):
     return frame.astype({"survived": bool}).reset_index(drop=True)
 
 
-# -- contenders: a frame and a seed, to as many new rows --------------------------------------------
+# -- contenders: a frame and a seed, to as many new rows ----------------------------------------
 
 
 def skae(frame, n, seed):

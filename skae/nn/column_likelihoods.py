@@ -114,7 +114,8 @@ class HistogramLikelihood(Likelihood):
             return numbers.expand(*cell.shape[:-1], -1).gather(-1, cell)[..., 0]
 
         logits = distribution.logits
-        log_p = logits.gather(-1, cell.expand(*logits.shape[:-1], 1))[..., 0]
+        shape = torch.broadcast_shapes(logits.shape[:-1], cell.shape[:-1])
+        log_p = logits.expand(*shape, -1).gather(-1, cell.expand(*shape, 1))[..., 0]
         beyond = F.relu(of_cell(self.lower) - x) + F.relu(x - of_cell(self.upper))
         return log_p - of_cell(self.log_width) - beyond / of_cell(self.width)
 

@@ -182,7 +182,7 @@ def column_error(real, drawn):
     errors = []
     for c in real:
         if is_number(real[c]):
-            errors.append(stats.ks_2samp(real[c], drawn[c]).statistic)
+            errors.append(stats.ks_2samp(real[c], drawn[c], method="asymp").statistic)
         else:
             errors.append(half_distance(real[[c]], drawn[[c]]))
     return np.mean(errors)

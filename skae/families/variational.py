@@ -1,5 +1,6 @@
 """The variational autoencoder: a likelihood of rows, a prior of codes, and a bound on log p(x)."""
 
+import math
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -62,12 +63,17 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
     Parameters
     ----------
     code_size : int, float or None, default=None
-        As in :class:`Autoencoder`.
-    likelihood : str, default="gaussian"
+        As in :class:`Autoencoder`; for a frame of mixed columns, None is at least three quarters of
+        their number.
+    likelihood : str or dict, default="auto"
         What rows are, entry by entry, given the code: "gaussian"; "laplace" or "student_t" (heavy
-        tails; the degrees of freedom are learned, above 2) for numbers; "bernoulli" for numbers in
-        [0, 1]; "poisson" or "negative_binomial" (more spread) for counts; "multinomial" for counts
-        of which only the shares matter.
+        tails; the degrees of freedom are learned, above 2) for numbers; "histogram" for numbers of
+        any distribution, with frequent values (cells, of which the code says the probabilities);
+        "bernoulli" for numbers in [0, 1]; "poisson" or "negative_binomial" (more spread) for
+        counts; "multinomial" for counts of which only the shares matter. Categories have the
+        probabilities of their values in any case. "auto": "gaussian" for numbers alone, and
+        "histogram" for those in a frame of mixed columns. A dict, as in
+        ``{"children": "poisson"}``, says it of some columns, by name (or number without names).
     dispersion : {"feature", "shared", "predicted"}, default="feature"
         The scale of "gaussian", "laplace" and "student_t", and the spread of "negative_binomial":
         one learned number for each column, one for all, or predicted from the code.
@@ -159,6 +165,22 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
     True
     >>> autoencoder.sample(3, random_state=0).shape
     (3, 30)
+
+    A synthetic table, and one of which a column is given:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> sex = rng.choice(["female", "male"], 500)
+    >>> height = rng.normal(np.where(sex == "male", 180, 165), 5).round()
+    >>> frame = pd.DataFrame({"sex": sex, "height": height, "children": rng.poisson(1, 500)})
+    >>> model = VariationalAutoencoder(hidden_layer_sizes=(32,), random_state=0)
+    >>> synthetic = model.fit(frame).sample(500, random_state=0)
+    >>> bool((synthetic.dtypes == frame.dtypes).all())
+    True
+    >>> women = model.sample(500, random_state=0, condition={"sex": "female"})
+    >>> bool(162 < women["height"].mean() < 168)
+    True
     """
 
     beta: float = 1.0
@@ -363,6 +385,13 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
         if self.divergence == "mmd":
             return "divergence='mmd' compares the codes of a batch with each other"
         return None
+
+    def _default_code_size(self, n_features):
+        size = super()._default_code_size(n_features)
+        if not self._format.is_mixed:
+            return size
+        # Few numbers would not tell how so different columns go together; the prior prunes others.
+        return max(size, math.ceil(0.75 * self._format.n_features))
 
     def _takes_long(self):
         return True  # the gradient is that of a draw

@@ -115,7 +115,8 @@ class Columns(RowFormat):
                 if isinstance(kind, Unlearned):  # passed through
                     series[j] = as_frame(like).iloc[:, j].reset_index(drop=True)
         library = self.library if adapter is None else adapter.container_lib
-        return frame_of(series, self._names(), library, self.dtypes, getattr(like, "index", None))
+        index = like.index if is_frame(like) and library_of(like) == "pandas" else None
+        return frame_of(series, self._names(), library, self.dtypes, index)
 
     def values(self, rows):
         """The entries of each column, as a list of pandas' Series."""

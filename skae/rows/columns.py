@@ -9,7 +9,7 @@ from .format import RowFormat
 from .frames import as_frame, frame_of, is_frame, is_plain, library_of, spelled
 from .given import FLOATS
 from .kinds import Number, Unlearned, kind_of
-from .reading import read_numbers
+from .reading import check_has_columns, read_numbers
 from .units import center_and_scale
 
 
@@ -179,6 +179,7 @@ class Columns(RowFormat):
     def _read(self, X, owner, reset=False):
         """X as a frame of pandas, of the columns of `fit`."""
         if is_frame(X):
+            check_has_columns(X, self.name)
             frame = as_frame(X)
             if owner is not None and self.name == "X":
                 validate_data(owner, X, skip_check_array=True, reset=reset)

@@ -113,12 +113,17 @@ def plain(X, name="X"):
             ) from error
     if sp.issparse(X):
         return as_csr(X, name)
+    check_has_columns(X, name)
+    return X
+
+
+def check_has_columns(X, name="X"):
+    """Whether a frame has any; of arrays scikit-learn asks it."""
     if hasattr(X, "columns") and len(X.columns) == 0:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={tuple(X.shape)}) while a minimum of 1 is "
             f"required: {name} is a frame without columns."
         )
-    return X
 
 
 def as_csr(X, name="X"):

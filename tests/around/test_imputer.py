@@ -55,6 +55,14 @@ def frame():
     return frame.mask(np.random.default_rng(1).random(frame.shape) < 0.1)
 
 
+@pytest.mark.parametrize("X", [pd.DataFrame(), pd.DataFrame(index=range(5)), pl.DataFrame()])
+def test_a_frame_without_columns(X, frame):
+    with pytest.raises(ValueError, match="X is a frame without columns"):
+        make().fit(X)
+    with pytest.raises(ValueError, match="X is a frame without columns"):
+        make().fit(frame).transform(X)
+
+
 # -- numbers ------------------------------------------------------------------------------------
 
 

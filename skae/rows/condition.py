@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_array
 
+from .frames import as_frame, is_frame
+
 # Whole numbers are classes if there are no more of them, each standing for two rows or more.
 MOST_CLASSES = 20
 
@@ -79,10 +81,10 @@ def as_columns(condition):
     """A condition as a frame."""
     import pandas as pd
 
-    if hasattr(condition, "to_pandas"):  # polars
-        condition = condition.to_pandas()
-    if isinstance(condition, pd.DataFrame):
-        return condition.reset_index(drop=True)
+    if not hasattr(condition, "iloc") and hasattr(condition, "to_frame"):
+        condition = condition.to_frame()  # a column of polars
+    if is_frame(condition):
+        return as_frame(condition).reset_index(drop=True)
     if isinstance(condition, pd.Series):
         return condition.reset_index(drop=True).to_frame()
     array = np.asarray(condition)

@@ -144,7 +144,7 @@ def test_a_condition_of_fit_may_be_a_dict_too(frame):
 
 
 def test_polars(frame):
-    given = pl.from_pandas(frame)
+    given = pl.DataFrame({name: frame[name].tolist() for name in frame})
     model = VariationalAutoencoder(3, max_epochs=2, **SETTINGS).fit(given)
     drawn = model.sample(20, random_state=0)
     assert isinstance(drawn, pl.DataFrame)

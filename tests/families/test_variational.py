@@ -1,6 +1,8 @@
 """The variational family: probabilistic PCA as oracle, bounds in nats, likelihoods, conditions."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -479,6 +481,18 @@ def test_conditions_of_numbers_and_strings(X):
     vae = VariationalAutoencoder(2, categorical_condition=True, **QUICK).fit(X, condition=words)
     assert vae.sample(3, condition="high", random_state=0).shape == (3, 6)
     assert vae.partial_fit(X[:20], condition=words[:20]) is vae
+
+
+def test_conditions_of_polars(X):
+    """Without pyarrow, as columns and as one."""
+    kind, size = ["u", "v"] * (len(X) // 2), [float(i) for i in range(len(X))]
+    given = pl.DataFrame({"kind": kind, "size": size})
+    model = VariationalAutoencoder(2, **QUICK)
+    codes = model.fit(X, condition=given).transform(X, condition=given)
+    same = pd.DataFrame({"kind": kind, "size": size})
+    assert_array_equal(codes, model.transform(X, condition=same))
+    codes = model.fit(X, condition=given["kind"]).transform(X, condition=given["kind"])
+    assert_array_equal(codes, model.transform(X, condition=kind))
 
 
 def test_a_condition_is_routed_through_a_pipeline(X):

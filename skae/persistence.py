@@ -20,7 +20,8 @@ from .around.neighbors import LocalDistances
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .around.prediction import Prediction
 from .around.regressor import AutoencoderRegressor
-from .around.scores import ErrorScores, NeighborScores
+from .around.isolation import Isolation
+from .around.scores import ErrorScores, IsolationNeighborScores, NeighborScores
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows
 from .families.autoencoder import Autoencoder
@@ -73,7 +74,7 @@ ESTIMATORS = (
 )
 # What estimators consist of, beside arrays and values.
 FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens)
-SCORES = (ErrorScores, LocalDistances, NeighborScores)
+SCORES = (ErrorScores, Isolation, IsolationNeighborScores, LocalDistances, NeighborScores)
 KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
 COMPRESSION = (ColumnCodec, Grid, Prediction)
 PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION)

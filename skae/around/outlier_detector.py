@@ -22,7 +22,7 @@ from ..rows.given import Given, check_finite, check_integer
 from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
-from .scores import ErrorScores, NeighborScores, View
+from .scores import ErrorScores, IsolationNeighborScores, NeighborScores, View
 
 # The methods, by name.
 SCORES = {"neighbors": NeighborScores, "error": ErrorScores, "masked": ErrorScores}
@@ -58,7 +58,9 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         ``Autoencoder(hidden_layer_sizes=(64,), refit=False)``, and with ``method="masked"``
         ``DenoisingAutoencoder(noise="masking", refit=False)``.
     method : {"neighbors", "error", "masked"}, default="neighbors"
-        "neighbors" is the score above. "error" is minus the squared error of the reconstruction,
+        "neighbors" is the score above; if outliers among the training rows are declared (a number
+        above 0 for ``contamination``, or ``trim`` above 0), its mean with an isolation forest's,
+        each robustly scaled in its logarithm. "error" is minus the squared error of the reconstruction,
         "masked" that of entries rebuilt while they, and half of the row, were hidden from the
         autoencoder; both in units of the training rows' typical error.
     n_neighbors : int, default=20
@@ -216,8 +218,7 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
             n_held = int(max(HELD_OUT * n, min(ENOUGH_HELD_OUT, HELD_OUT_OF_FEW * n)))
         self.estimators_ = self._fit_estimators(rows[np.sort(order[n_held:])], rng)
         reference = np.sort(order[-self.max_reference :])
-        settings = (self.n_neighbors,) if self.method == "neighbors" else ()
-        self._scores = SCORES[self.method](self._view(rows[reference]), *settings)
+        self._scores = self._make_scores(self._view(rows[reference]), rng)
         given = Given(rows)
         held_out = self._score_samples(given.take(order[:n_held])) if n_held else None
         self._learn_offset(given, held_out)
@@ -442,6 +443,14 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
             codes = [self._codes(estimator, rows) for estimator in self.estimators_]
         filled = np.where(missing, expected, rows)
         return View(filled, codes, rebuilt, residuals, ~missing, expected)
+
+    def _make_scores(self, reference, rng):
+        if self.method != "neighbors":
+            return SCORES[self.method](reference)
+        if self.trim > 0 or self.contamination not in ("auto", 0):
+            seed = rng.randint(np.iinfo(np.int32).max)
+            return IsolationNeighborScores(reference, self.n_neighbors, seed)
+        return NeighborScores(reference, self.n_neighbors)
 
     def _score_samples(self, given):
         return self._scores.scores(self._view(given.X))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .isolation import Isolation
 from .neighbors import FLOOR, LocalDistances, mean_squares
 
 
@@ -100,6 +101,43 @@ class NeighborScores:
         ]
         logs = self.among_rows.log_ratio(near) + np.mean(ratios, axis=0)
         return -np.exp(logs / 2), near, around_codes
+
+
+class IsolationNeighborScores:
+    """`NeighborScores` and an isolation forest, for reference rows with outliers among them.
+
+    Outliers that lie together are each other's neighbors; random splits still set them apart. The
+    logarithms of both scores, each less its median and by its quartiles' distance over the
+    reference rows, are averaged, and stand in units of the neighbors' again.
+    """
+
+    needs_codes = True
+
+    def __init__(self, reference, n_neighbors, seed):
+        self.neighbors = NeighborScores(reference, n_neighbors)
+        self.isolation = Isolation(reference.filled, seed)
+        logs = self._logs(self.neighbors.scores(reference), reference)
+        low, self.center, high = np.percentile(logs, (25, 50, 75), axis=1, keepdims=True)
+        self.spread = np.where(high > low, high - low, 1.0)
+
+    def _logs(self, scores, view):
+        return np.stack([np.log(-scores), self.isolation.log_scores(view.filled)])
+
+    def _joined(self, scores, view):
+        robust = (self._logs(scores, view) - self.center) / self.spread
+        return -np.exp(self.spread[0] * robust.mean(axis=0))
+
+    def scores(self, view):
+        """Minus the exponential of the mean of both: (n,)."""
+        return self._joined(self.neighbors.scores(view), view)
+
+    def judge(self, view):
+        """Scores and their explanation, half by either."""
+        judged = self.neighbors.judge(view)
+        scores = self._joined(judged.scores, view)
+        apart = normalized(self.isolation.set_apart(view.filled))
+        shares = (normalized(judged.shares) + apart) / 2
+        return Judged(scores, -scores[:, None] * shares, judged.nearest)
 
 
 def normalized(shares):

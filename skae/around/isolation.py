@@ -15,7 +15,7 @@ class Isolation:
         trees = [tree.tree_ for tree in forest.estimators_]
         shape = len(trees), max(tree.node_count for tree in trees)
         self.column, self.left, self.right = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-        self.threshold, self.n_rows = np.zeros(shape), np.ones(shape)
+        self.threshold, self.n_rows, self.depth = np.zeros(shape), np.ones(shape), np.zeros(shape)
         for i, tree in enumerate(trees):
             n = tree.node_count
             leaf = tree.children_left < 0
@@ -26,19 +26,23 @@ class Isolation:
             self.left[i, :n] = np.where(leaf, own, tree.children_left)
             self.right[i, :n] = np.where(leaf, own, tree.children_right)
             self.n_rows[i, :n] = tree.n_node_samples
+            for node in np.flatnonzero(~leaf):  # parents come before their children
+                children = [tree.children_left[node], tree.children_right[node]]
+                self.depth[i, children] = self.depth[i, node] + 1
         self.n_steps = int(max(tree.max_depth for tree in trees))
-        self.typical_depth = float(mean_depth(np.array([forest.max_samples_]))[0])
+        # The rows of a leaf would stand alone only further down.
+        self.depth += mean_depth(self.n_rows)
+        self.typical_depth = max(1.0, float(mean_depth(forest.max_samples_)))
 
     def log_scores(self, rows):
         """Logarithms of the forest's scores (those of Liu et al.; higher is more unusual): (n,)."""
         depth = np.zeros(len(rows))
         for tree in range(len(self.column)):
-            node = None
-            for node, child in self._steps(tree, rows):
-                depth += child != node
-                node = child
-            depth += mean_depth(self.n_rows[tree, node if node is not None else [0] * len(rows)])
-        return -np.log(2) * depth / len(self.column) / max(self.typical_depth, 1.0)
+            leaf = np.zeros(len(rows), dtype=np.int64)
+            for _, leaf in self._steps(tree, rows):
+                pass
+            depth += self.depth[tree, leaf]
+        return -np.log(2) * depth / len(self.column) / self.typical_depth
 
     def set_apart(self, rows):
         """By column, the bits by which its splits narrowed down the rows' neighborhoods."""

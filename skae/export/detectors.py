@@ -6,7 +6,7 @@ from torch import nn
 
 from ..around.neighbors import CANDIDATES, FLOOR, SAME
 from ..around.outlier_detector import hidings
-from ..around.scores import NeighborScores
+from ..around.scores import ErrorScores, IsolationNeighborScores, NeighborScores
 from ..base.autoencoder import BaseAutoencoder
 from .methods import Methods, methods_of, shape_of
 
@@ -36,9 +36,7 @@ class OfDetector(Methods):
         if estimator.method == "masked":
             masks = np.array([*hidings(len(self.center))])
             self.hidings = torch.from_numpy(masks)
-        scores = estimator._scores
-        of_scores = OfNeighbors if isinstance(scores, NeighborScores) else OfErrors
-        self.scores = of_scores(scores)
+        self.scores = OF_SCORES[type(estimator._scores)](estimator._scores)
 
     def score_samples(self, x):
         rows = (x.flatten(1).double() - self.center) / self.scale
@@ -90,6 +88,57 @@ class OfNeighbors(nn.Module):
         ]
         ratios = [local(z, own)[0] for local, z in zip(self.among_codes, joined, strict=True)]
         return -torch.exp((ratio + torch.stack(ratios).mean(0)) / 2)
+
+
+class OfIsolation(nn.Module):
+    """`Isolation`: all trees at once, so many steps down as the deepest has."""
+
+    def __init__(self, isolation):
+        super().__init__()
+        n_trees, n_nodes = isolation.column.shape
+        self.root = n_nodes * torch.arange(n_trees)
+        self.column = torch.from_numpy(isolation.column.ravel())
+        self.left, self.right = (
+            (torch.from_numpy(child) + self.root[:, None]).flatten()
+            for child in (isolation.left, isolation.right)
+        )
+        self.threshold = torch.from_numpy(isolation.threshold.ravel())
+        self.depth = torch.from_numpy(isolation.depth.ravel())
+        self.n_steps, self.typical_depth = isolation.n_steps, isolation.typical_depth
+
+    def forward(self, rows):
+        """Logarithms of the forest's scores."""
+        rows = rows.float().double()
+        node = self.root + torch.zeros_like(rows[:, :1], dtype=torch.int64)
+        for _ in range(self.n_steps):
+            goes_left = rows.gather(1, self.column[node]) <= self.threshold[node]
+            node = torch.where(goes_left, self.left[node], self.right[node])
+        return -np.log(2) * self.depth[node].mean(1) / self.typical_depth
+
+
+class OfIsolationNeighbors(nn.Module):
+    """`IsolationNeighborScores`."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.neighbors = OfNeighbors(scores.neighbors)
+        self.isolation = OfIsolation(scores.isolation)
+        self.center, self.spread = (
+            torch.from_numpy(array) for array in (scores.center, scores.spread)
+        )
+
+    def forward(self, filled, codes, residuals, observed):
+        near = torch.log(-self.neighbors(filled, codes, residuals, observed))
+        logs = torch.stack([near, self.isolation(filled)])
+        robust = (logs - self.center) / self.spread
+        return -torch.exp(self.spread[0] * robust.mean(0))
+
+
+OF_SCORES = {
+    ErrorScores: OfErrors,
+    IsolationNeighborScores: OfIsolationNeighbors,
+    NeighborScores: OfNeighbors,
+}
 
 
 class Local(nn.Module):

@@ -358,3 +358,27 @@ def test_a_failed_fit_changes_nothing(X):
     with pytest.raises(ValueError, match="infinity"):
         model.fit(bad)
     assert_array_equal(model.score_samples(X), before)
+
+
+def test_an_isolation_forest_in_arrays_scores_as_the_forest(X):
+    forest, isolation = IsolationForest(random_state=3).fit(X), Isolation(X, 3)
+    np.testing.assert_allclose(-np.exp(isolation.log_scores(X)), forest.score_samples(X))
+
+
+def test_a_file_holds_the_detector_of_declared_outliers(X, tmp_path):
+    model = detector(contamination=0.1).fit(X)
+    model.save(tmp_path / "declared.skae")
+    loaded = load(tmp_path / "declared.skae")
+    np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
+    shares = model.explain(X[:5])["share"].to_numpy().reshape(5, -1)
+    np.testing.assert_allclose(shares.sum(axis=1), -model.score_samples(X[:5]))
+
+
+def test_outliers_that_lie_together_are_found_where_they_are_declared():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 6))
+    X[:30] = 4 + 0.1 * rng.standard_normal((30, 6))  # each has 29 others beside it
+    declared = -detector(contamination=0.1).fit(X).score_samples(X)
+    clean = -detector().fit(X).score_samples(X)
+    outlier = np.arange(300) < 30
+    assert roc_auc_score(outlier, declared) > roc_auc_score(outlier, clean) + 0.02

@@ -108,6 +108,9 @@ def contenders(seed, contaminated):
             **found,
             "skae error": trimmed,
             "skae error, trim=0.1": clone(trimmed).set_params(trim=0.1),
+            "skae detector, declared": AutoencoderOutlierDetector(
+                contamination=0.1, random_state=seed
+            ),
             "skae detector, trim=0.1": AutoencoderOutlierDetector(trim=0.1, random_state=seed),
         }
     if importlib.util.find_spec("pyod"):

@@ -16,11 +16,11 @@ from .around.compressor import AutoencoderCompressor
 from .around.grids import Grid
 from .around.head import TrainedHead
 from .around.imputer import AutoencoderImputer
+from .around.isolation import Isolation
 from .around.neighbors import LocalDistances
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .around.prediction import Prediction
 from .around.regressor import AutoencoderRegressor
-from .around.isolation import Isolation
 from .around.scores import ErrorScores, IsolationNeighborScores, NeighborScores
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows

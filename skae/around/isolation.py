@@ -38,10 +38,10 @@ class Isolation:
         """Logarithms of the forest's scores (those of Liu et al.; higher is more unusual): (n,)."""
         depth = np.zeros(len(rows))
         for tree in range(len(self.column)):
-            leaf = np.zeros(len(rows), dtype=np.int64)
-            for _, leaf in self._steps(tree, rows):
-                pass
-            depth += self.depth[tree, leaf]
+            node = np.zeros(len(rows), dtype=np.int64)
+            for _, child in self._steps(tree, rows):
+                node = child
+            depth += self.depth[tree, node]
         return -np.log(2) * depth / len(self.column) / self.typical_depth
 
     def set_apart(self, rows):

@@ -7,6 +7,7 @@ from discovery import quick
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
 from sklearn.datasets import load_wine, make_blobs
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -20,7 +21,9 @@ from skae import (
     KSparseAutoencoder,
     SequenceAutoencoder,
     VariationalAutoencoder,
+    load,
 )
+from skae.around.isolation import Isolation
 from skae.around.neighbors import LocalDistances
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")

@@ -61,8 +61,8 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         "neighbors" is the score above; if outliers among the training rows are declared (a number
         above 0 for ``contamination``, or ``trim`` above 0), its mean with an isolation forest's,
         each robustly scaled in its logarithm. "error" is minus the squared error of the
-        reconstruction, "masked" that of entries rebuilt while they, and half of the row, were hidden from the
-        autoencoder; both in units of the training rows' typical error.
+        reconstruction, "masked" that of entries rebuilt while they, and half of the row, were
+        hidden from the autoencoder; both in units of the training rows' typical error.
     n_neighbors : int, default=20
         The number k of neighbors. Fewer do as well where no outliers are among the training rows,
         and much worse where there are.

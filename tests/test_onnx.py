@@ -132,6 +132,7 @@ def test_missing_entries(estimator, rows):
     [
         quick(KSparseAutoencoder, code_size=12, k=3, alpha=2, selection="batchtopk"),
         quick(VectorQuantizedAutoencoder, code_size=4, embedding_size=2, output="indices"),
+        quick(AutoencoderOutlierDetector, contamination=0.1),
         quick(AutoencoderOutlierDetector, method="error", n_estimators=2),
         quick(AutoencoderOutlierDetector, method="masked"),
     ],

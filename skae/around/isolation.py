@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
+FAR = np.finfo(np.float32).max
+
 
 class Isolation:
     """The mean depth at which a row stands alone, of scikit-learn's `IsolationForest`.
@@ -55,7 +57,7 @@ class Isolation:
 
     def _steps(self, tree, rows):
         """Nodes of the rows' paths and the nodes that follow, from the root down."""
-        rows = rows.astype(np.float32)  # as the trees were grown
+        rows = np.clip(rows, -FAR, FAR).astype(np.float32)  # as the trees were grown
         node, own = np.zeros(len(rows), dtype=np.int64), np.arange(len(rows))
         for _ in range(self.n_steps):
             goes_left = rows[own, self.column[tree, node]] <= self.threshold[tree, node]

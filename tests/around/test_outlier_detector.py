@@ -373,8 +373,9 @@ def test_a_file_holds_the_detector_of_declared_outliers(X, tmp_path):
     model.save(tmp_path / "declared.skae")
     loaded = load(tmp_path / "declared.skae")
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))
-    shares = model.explain(X[:5])["share"].to_numpy().reshape(5, -1)
-    np.testing.assert_allclose(shares.sum(axis=1), -model.score_samples(X[:5]))
+    far = np.vstack([X[:5], 1e60 * X[:1]])
+    shares = model.explain(far)["share"].to_numpy().reshape(6, -1)
+    np.testing.assert_allclose(shares.sum(axis=1), -model.score_samples(far))
 
 
 def test_outliers_that_lie_together_are_found_where_they_are_declared():

@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 from skae import VariationalAutoencoder
 
 X, y = load_digits(return_X_y=True)
-model = VariationalAutoencoder(8, categorical_condition=True, max_epochs=60, early_stopping=False, random_state=0)
+model = VariationalAutoencoder(8, categorical_condition=True, random_state=0)
 model.fit(X, condition=y)
 
 asked = np.repeat(np.arange(10), 12)

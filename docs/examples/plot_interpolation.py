@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from skae import VariationalAutoencoder
 
 X, y = load_digits(return_X_y=True)
-model = VariationalAutoencoder(8, max_epochs=60, early_stopping=False, random_state=0).fit(X)
+model = VariationalAutoencoder(8, random_state=0).fit(X)
 nearest = NearestNeighbors(n_neighbors=1).fit(X)
 
 steps = np.linspace(0, 1, 9)

@@ -21,7 +21,7 @@ X = (active * rng.uniform(0.5, 1.5, active.shape)) @ directions
 X += 0.01 * rng.normal(size=X.shape)
 
 model = KSparseAutoencoder(
-    code_size=128, k=4, selection="batchtopk", max_epochs=60, early_stopping=False, random_state=0
+    code_size=128, k=4, selection="batchtopk", random_state=0
 ).fit(X)
 
 

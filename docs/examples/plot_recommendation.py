@@ -34,7 +34,7 @@ def recall(scores, n_items=10):
     return np.mean(hits / np.minimum(hidden.sum(axis=1), n_items))
 
 
-model = MultinomialVariationalAutoencoder(code_size=16, max_epochs=60, early_stopping=False, random_state=0)
+model = MultinomialVariationalAutoencoder(code_size=16, random_state=0)
 model.fit(sp.csr_array(train))
 svd = TruncatedSVD(6, random_state=0).fit(train)
 recalls = {

@@ -20,14 +20,14 @@ hour, weekend = time.hour + time.minute / 60, time.dayofweek >= 5
 day = 9 + 6 * np.exp(-(((hour - 19) / 3) ** 2)) + 4 * np.exp(-(((hour - 9) / 2) ** 2)) * ~weekend
 night = -7 * np.exp(-(((hour - 4 - 1.5 * weekend) / 2.5) ** 2))
 rides = pd.Series(1000 * (day + night) + 500 * rng.normal(size=len(time)), index=time)
-rides["2025-10-13"] *= 0.75  # a holiday
+rides["2025-10-13"] *= 0.6  # a holiday
 rides["2025-10-29 10:00":"2025-10-30 06:00"] = 1500 + 300 * rng.normal(size=41)  # a storm
 rides["2025-11-09 01:00":"2025-11-09 07:00"] += 6000  # a marathon's start
 
 windows = sliding_windows(rides.to_numpy(), length=48)
 detector = AutoencoderOutlierDetector(random_state=0).fit(windows[::4])
 scores = fold_scores(detector.score_samples(windows), len(rides), length=48)
-by_day = pd.Series(-scores, index=time).resample("D").max().nlargest(4)
+by_day = pd.Series(-scores, index=time).resample("D").mean().nlargest(4)
 for found in by_day.sort_index().index:
     print("unlike the others:", found.strftime("%A %d %B"))
 

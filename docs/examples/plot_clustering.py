@@ -2,9 +2,9 @@
 Clustering: k-means on codes
 ============================
 
-Distances between pixels say little of what a digit is. Clusters of codes follow the digits better than
-clusters of pixels or of principal components do, and the middle of a cluster can be looked at:
-``inverse_transform`` of its center is a row again.
+Distances between pixels say little of what a digit is. Clusters of codes follow the digits
+better than clusters of pixels or of principal components do, and the middle of a cluster can
+be looked at: ``inverse_transform`` of its center is a row again.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +35,8 @@ ax.barh(list(scores), list(scores.values()))
 ax.invert_yaxis()
 ax.set(xlabel="adjusted Rand index", xlim=(0, 1))
 grid = right.subplots(3, 4)
-for cell, image in zip(grid.flat, autoencoder.inverse_transform(clusters.cluster_centers_)):
+centers = autoencoder.inverse_transform(clusters.cluster_centers_)
+for cell, image in zip(grid.flat, centers, strict=False):
     cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
     cell.set(xticks=[], yticks=[])
 right.suptitle("centers of the twelve clusters, rebuilt")

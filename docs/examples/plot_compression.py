@@ -2,9 +2,9 @@
 Compression: bytes with a bound on every error
 ==============================================
 
-:class:`~skae.AutoencoderCompressor` turns rows into bytes. Each entry comes back within ``max_error``, which is
-checked when the bytes are made; 0 is lossless. The digits that are compressed are not those it learned
-from, and the model is not in the bytes.
+:class:`~skae.AutoencoderCompressor` turns rows into bytes. Each entry comes back within
+``max_error``, which is checked when the bytes are made; 0 is lossless. The digits that are
+compressed are not those it learned from, and the model is not in the bytes.
 """
 
 import lzma
@@ -39,10 +39,9 @@ for name, values in sizes.items():
     left.plot(bounds, 8 * np.array(values) / X_test.size, "o-", label=name)
 left.set(xlabel="max_error (of 0 to 16)", ylabel="bits a pixel", ylim=(0, None), xticks=bounds)
 left.legend()
-right.imshow(
-    np.concatenate([image[:8].reshape(8, 8, 8).swapaxes(0, 1).reshape(8, 64) for image in shown]),
-    cmap="gray_r", vmin=0, vmax=16,
-)  # fmt: skip
-right.set_yticks(np.arange(4) * 8 + 3.5, [f"max_error {bound}" for bound in bounds])
-right.set_xticks([])
+images = np.stack([rows[:6].reshape(6, 8, 8) for rows in shown])
+images = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)]).swapaxes(1, 2).reshape(40, 60)
+right.imshow(images, cmap="gray_r", vmin=0, vmax=16)
+right.set_yticks(np.arange(4) * 10 + 4.5, [f"within {bound}" for bound in bounds])
+right.set(xticks=[], title="decompressed")
 plt.show()

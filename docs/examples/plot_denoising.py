@@ -2,9 +2,9 @@
 Denoising: remove noise from images
 ===================================
 
-:class:`~skae.DenoisingAutoencoder` learns to rebuild digits from noisy copies of them. PCA can remove
-noise too, by dropping small components; it is given its best number of components here, chosen on the
-test digits.
+:class:`~skae.DenoisingAutoencoder` learns to rebuild digits from noisy copies of them. PCA can
+remove noise too, by dropping small components; it is given its best number of components here,
+chosen on the test digits.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,10 @@
 Generate: new digits of a class you name
 ========================================
 
-:class:`~skae.VariationalAutoencoder` learns a distribution of rows; given the class as a condition, it
-draws new rows of the class that is asked for. The code then holds what the class does not say: slant,
-width, weight of the stroke. A classifier that was trained on real digits judges the new ones.
+:class:`~skae.VariationalAutoencoder` learns a distribution of rows; given the class as a
+condition, it draws new rows of the class that is asked for. The code then holds what the class
+does not say: slant, width, weight of the stroke. A classifier that was trained on real digits
+judges the new ones.
 """
 
 import matplotlib.pyplot as plt

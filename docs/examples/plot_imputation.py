@@ -2,9 +2,9 @@
 Imputation: fill the missing values of a table with categories
 ==============================================================
 
-A passenger list has holes in numbers and in words. :class:`~skae.AutoencoderImputer` takes the frame as it is,
-learns how columns go together, and gives the frame back complete, with the dtypes it had. The list is made
-here, so that what was hidden is known.
+A passenger list has holes in numbers and in words. :class:`~skae.AutoencoderImputer` takes the
+frame as it is, learns how columns go together, and gives the frame back complete, with the
+dtypes it had. The list is made here, so that what was hidden is known.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Inpainting: fill in missing pixels
 ==================================
 
-A quarter of each digit is missing: NaN, as a table has it. :class:`~skae.DenoisingAutoencoder` learns to
-undo a noise of your own: here a square that is hidden, at another place in every step. Beside it are the
-mean of each pixel, and the ten nearest digits by what is not missing
+A quarter of each digit is missing: NaN, as a table has it. :class:`~skae.DenoisingAutoencoder`
+learns to undo a noise of your own: here a square that is hidden, at another place in every
+step. Beside it are the mean of each pixel, and the ten nearest digits by what is not missing
 (:class:`~sklearn.impute.KNNImputer`), which keep all training rows.
 """
 
@@ -33,7 +33,9 @@ broken = np.where(holes, np.nan, X_test)
 
 autoencoder = DenoisingAutoencoder(
     code_size=64,
-    noise=lambda rows: rows.masked_fill(squares(len(rows)), 0),  # 0 is the mean, as of a missing entry
+    noise=lambda rows: rows.masked_fill(
+        squares(len(rows)), 0
+    ),  # 0 is the mean, as of a missing entry
     random_state=0,
 ).fit(X_train)
 filled = {

@@ -2,9 +2,9 @@
 Interpolation: from one digit to another
 ========================================
 
-Half way between two rows is a blend of both, which is seldom a row of the same kind. Half way between
-their codes lies a row that could be: ``interpolate`` goes that way. How far each step is from the nearest
-real digit tells the two apart.
+Half way between two rows is a blend of both, which is seldom a row of the same kind. Half way
+between their codes lies a row that could be: ``interpolate`` goes that way. How far each step
+is from the nearest real digit tells the two apart.
 """
 
 import matplotlib.pyplot as plt

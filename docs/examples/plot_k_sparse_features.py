@@ -2,9 +2,10 @@
 Feature learning: the directions that embeddings are made of
 ============================================================
 
-Embeddings of language models are said to be sums of a few out of very many directions, each of which means
-something. :class:`~skae.KSparseAutoencoder` (a top-k sparse autoencoder) looks for them. The embeddings
-here are made, so that the directions are known: 64 numbers, sums of about 4 out of 128 directions.
+Embeddings of language models are said to be sums of a few out of very many directions, each of
+which means something. :class:`~skae.KSparseAutoencoder` (a top-k sparse autoencoder) looks for
+them. The embeddings here are made, so that the directions are known: 64 numbers, sums of about
+4 out of 128 directions.
 """
 
 import matplotlib.pyplot as plt
@@ -20,9 +21,7 @@ active = rng.random((6000, 128)) < 4 / 128
 X = (active * rng.uniform(0.5, 1.5, active.shape)) @ directions
 X += 0.01 * rng.normal(size=X.shape)
 
-model = KSparseAutoencoder(
-    code_size=128, k=4, selection="batchtopk", random_state=0
-).fit(X)
+model = KSparseAutoencoder(code_size=128, k=4, selection="batchtopk", random_state=0).fit(X)
 
 
 def found(learned):

@@ -2,10 +2,10 @@
 Visualization: cells in two dimensions from counts of genes
 ===========================================================
 
-Counts, such as how often a gene was read in a cell, have a noise that grows with their mean, and cells
-are read at different depths. :class:`~skae.VariationalAutoencoder` has a likelihood for counts, so that its
-two-dimensional embedding shows kinds of cells where PCA of the logarithms mostly shows depth.
-The cells here are made: five kinds, 200 genes.
+Counts, such as how often a gene was read in a cell, have a noise that grows with their mean,
+and cells are read at different depths. :class:`~skae.VariationalAutoencoder` has a likelihood
+for counts, so that its two-dimensional embedding shows kinds of cells where PCA of the
+logarithms mostly shows depth. The cells here are made: five kinds, 200 genes.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,8 @@ Dimension reduction: PCA and an autoencoder at equal code size
 ==============================================================
 
 Handwritten digits of 64 pixels are reduced to a few numbers and rebuilt, by PCA and by
-:class:`~skae.Autoencoder`, which starts at PCA's solution and learns the curvature that a linear map
-misses. Both are judged on rows that they have not seen.
+:class:`~skae.Autoencoder`, which starts at PCA's solution and learns the curvature that a
+linear map misses. Both are judged on rows that they have not seen.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -37,15 +37,15 @@ for size, pca, autoencoder in zip(sizes, *errors.values(), strict=True):
 # %%
 # With eight numbers the autoencoder rebuilds about what PCA does with sixteen.
 
-figure = plt.figure(figsize=(9, 3.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1, 1.3])
-ax = left.subplots()
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.5, 3.4), width_ratios=[1, 1.5], layout="constrained"
+)
 for name, values in errors.items():
-    ax.plot(sizes, values, "o-", label=name)
-ax.set(xlabel="code size", ylabel="share of variance lost", xscale="log", ylim=(0, None))
-ax.set_xticks(sizes, sizes)
-ax.minorticks_off()
-ax.legend()
+    left.plot(sizes, values, "o-", label=name)
+left.set(xlabel="code size", ylabel="share of variance lost", xscale="log", ylim=(0, None))
+left.set_xticks(sizes, sizes)
+left.minorticks_off()
+left.legend()
 
 at = sizes.index(8)
 lines = {
@@ -53,11 +53,9 @@ lines = {
     "PCA": pcas[at].inverse_transform(pcas[at].transform(X_test)),
     "autoencoder": autoencoders[at].reconstruct(X_test),
 }
-grid = right.subplots(3, 8)
-for axes, (name, images) in zip(grid, lines.items(), strict=True):
-    axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    for cell, image in zip(axes, images, strict=False):
-        cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
-        cell.set(xticks=[], yticks=[])
-right.suptitle("held-out digits from eight numbers")
+shown = np.stack([rows[:7].reshape(7, 8, 8) for rows in lines.values()])
+shown = np.pad(shown, [(0, 0), (0, 0), (1, 1), (1, 1)])
+right.imshow(shown.swapaxes(1, 2).reshape(30, 70), cmap="gray_r", vmin=0, vmax=16)
+right.set_yticks([4.5, 14.5, 24.5], lines)
+right.set(xticks=[], title="held-out digits from eight numbers")
 plt.show()

@@ -2,9 +2,9 @@
 Recommendation: movies for people who were not there in training
 ================================================================
 
-People have watched a few of 120 movies. :class:`~skae.MultinomialVariationalAutoencoder` learns from that what
-else they would choose, also for people it has not seen. The viewers are made: each likes two of six genres. Beside it
-is what everybody watches, and truncated SVD.
+People have watched a few of 120 movies. :class:`~skae.MultinomialVariationalAutoencoder`
+learns from that what else they would choose, also for people it has not seen. The viewers are
+made: each likes two of six genres. Beside it is what everybody watches, and truncated SVD.
 """
 
 import matplotlib.pyplot as plt
@@ -49,11 +49,11 @@ best, scores = model.recommend(sp.csr_array(kept[:40]), n_items=10)
 share = np.array([[np.mean(genre_of[row] == g) for g in range(6)] for row in best])
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 left.barh(list(recalls), list(recalls.values()))
-left.set(xlabel="recall at 10", title="people not seen in training")
+left.set(xlabel="recall at 10", title="new people")
 order = np.lexsort(likes[900:940].T[::-1])
 right.imshow(share[order].T, aspect="auto", cmap="Blues", vmin=0, vmax=1)
 for at, person in enumerate(order):
     right.plot([at, at], likes[900 + person], "r.", ms=4)
 right.set_yticks(range(6), genres)
-right.set(xlabel="person", title="genres recommended (blue) and liked (red)")
+right.set(xlabel="person", title="recommended (blue), liked (red)")
 plt.show()

@@ -3,8 +3,9 @@ Repair: remove scratches, learned from pairs
 ============================================
 
 With pairs of rows, marked and clean, an autoencoder learns to make the one of the other:
-``fit(marked, target=clean)``. Here these are digits through which a line is drawn across and another down, at random places.
-Ridge regression, the best linear map, does not find out where the lines are.
+``fit(marked, target=clean)``. Here these are digits through which a line is drawn across and
+another down, at random places. Ridge regression, the best linear map, does not find out where
+the lines are.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Labeling: which rows to label, when you can label few
 =====================================================
 
-Labels cost money. Rather than labeling rows at random, cluster their codes and label the row in the
-middle of each cluster: the labels then cover what there is. All other rows help through the autoencoder,
-which needs no labels; :class:`~skae.AutoencoderClassifier` does both at once.
+Labels cost money. Rather than labeling rows at random, cluster their codes and label the row
+in the middle of each cluster: the labels then cover what there is. All other rows help through
+the autoencoder, which needs no labels; :class:`~skae.AutoencoderClassifier` does both at once.
 """
 
 import matplotlib.pyplot as plt

@@ -2,10 +2,10 @@
 Anomaly detection: a sensor fault, found and explained
 ======================================================
 
-Twelve sensors of a plant follow two hidden states. One of them starts to drift, within the range that it
-has always had, so that no limit on a single sensor sees it.
-:class:`~skae.AutoencoderOutlierDetector` knows which readings go together. It raises an alarm and names the
-sensor.
+Twelve sensors of a plant follow two hidden states. One of them starts to drift, within the
+range that it has always had, so that no limit on a single sensor sees it.
+:class:`~skae.AutoencoderOutlierDetector` knows which readings go together. It raises an alarm
+and names the sensor.
 """
 
 import matplotlib.pyplot as plt
@@ -39,7 +39,7 @@ print(f"{np.sum(alarms < 200)} alarms among 200 rows before the drift, "
       f"{np.sum(alarms >= 200)} among 100 after its start")  # fmt: skip
 
 # %%
-# What the alarms say: the share of each sensor in the score of the last ten rows, the median of them.
+# What the alarms say: the share of each sensor in the score, the median of the last ten rows.
 
 explained = detector.explain(new[-10:])
 shares = explained["share"].groupby("feature", sort=False).median()

@@ -2,9 +2,9 @@
 Synthetic data: a table like yours, of nobody
 =============================================
 
-:class:`~skae.VariationalAutoencoder` takes a frame of numbers, categories and dates as it is, and
-``sample`` gives new rows of the same columns that go together as they did. ``condition`` asks for rows
-with the values that you name.
+:class:`~skae.VariationalAutoencoder` takes a frame of numbers, categories and dates as it is,
+and ``sample`` gives new rows of the same columns that go together as they did. ``condition``
+asks for rows with the values that you name.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,9 @@ synthetic = model.sample(n, random_state=0)
 business = model.sample(500, condition={"plan": "business"}, random_state=0)
 print(synthetic.head())
 fee_of = customers.groupby("plan")["fee"].first()
-print(f"{np.mean(synthetic['fee'] == synthetic['plan'].map(fee_of)):.1%} have the fee of their plan")
+print(
+    f"{np.mean(synthetic['fee'] == synthetic['plan'].map(fee_of)):.1%} have the fee of their plan"
+)
 print("asked for business, plans:", set(business["plan"]))
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")

@@ -2,9 +2,10 @@
 Time series anomaly detection: days that are not like the others
 ================================================================
 
-A series of taxi rides by the half hour, made here after the kind of New York's: days and weeks, and three
-days that differ: a holiday, a storm, a night with a marathon's start. Windows of a day are rows for
-:class:`~skae.AutoencoderOutlierDetector`, and :mod:`skae.windows` folds their scores back to points.
+A series of taxi rides by the half hour, made here after the kind of New York's: days and
+weeks, and three days that differ: a holiday, a storm, a night with a marathon's start. Windows
+of a day are rows for :class:`~skae.AutoencoderOutlierDetector`, and :mod:`skae.windows` folds
+their scores back to points.
 """
 
 import matplotlib.pyplot as plt

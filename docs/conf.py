@@ -28,12 +28,13 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "examples/*.rst", "examples/README.txt"]
+exclude_patterns = ["_build", "examples/*", "**/sg_execution_times.rst", "sg_execution_times.rst"]
 templates_path = ["_templates"]
 suppress_warnings = ["config.cache"]  # the gallery's functions in this file are not pickled
 
 autodoc_typehints = "none"  # the docstring says more
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 numpydoc_show_class_members = False
 default_role = "py:obj"  # what docstrings have in single backticks
@@ -65,8 +66,12 @@ autosummary_context = {
     "not_documented": "BaseEstimator, TransformerMixin, OutlierMixin, ClassifierMixin, "
     "RegressorMixin, ClassNamePrefixFeaturesOutMixin, _SetOutputMixin, _MetadataRequester",
     "routing": ", ".join(
-        f"set_{method}_request"
-        for method in ("fit", "partial_fit", "predict", "transform", "inverse_transform", "score")
+        f"set_{method}"
+        for method in (
+            "callbacks",
+            *(f"{m}_request" for m in ("fit", "partial_fit", "predict", "transform", "score")),
+            "inverse_transform_request",
+        )
     ),
     "shown_in_gallery": {
         f"skae.{name}"
@@ -80,10 +85,13 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
 html_static_path = ["_static"]
 html_css_files = ["skae.css"]
+html_favicon = "_static/skae.svg"
+html_search_scorer = str(HERE / "_static" / "scorer.js")
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
-    "logo": {"text": "skae"},
+    "logo": {"text": "skae", "image_light": "_static/skae.svg", "image_dark": "_static/skae.svg"},
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,

@@ -119,7 +119,7 @@ class AutoencoderCompressor(SavingMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, autoencoder=None, *, max_error=0, random_state=None):
+    def __init__(self, autoencoder=None, *, max_error: object = 0, random_state=None):
         self.autoencoder = autoencoder
         self.max_error = max_error
         self.random_state = random_state

@@ -168,10 +168,10 @@ class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin,
         method="neighbors",
         n_neighbors=20,
         n_estimators=1,
-        standardize="auto",
+        standardize: bool | str = "auto",
         max_reference=10_000,
         trim=0.0,
-        contamination="auto",
+        contamination: float | str = "auto",
         random_state=None,
     ):
         self.autoencoder = autoencoder

@@ -116,7 +116,7 @@ class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
         autoencoder=None,
         *,
         head_layer_sizes=(),
-        reconstruction_weight="auto",
+        reconstruction_weight: float | str = "auto",
         pseudo_labels=True,
         perturbation=0.2,
         freeze=False,

@@ -1,10 +1,10 @@
 """Parameters that are declared once, as annotated attributes of a class; and those all share."""
 
 import os
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, Field, dataclass, field
 from inspect import get_annotations
 from numbers import Integral, Real
-from typing import Any, dataclass_transform
+from typing import Any, Literal, dataclass_transform
 
 import numpy as np
 import torch
@@ -15,6 +15,14 @@ from ..engine.objectives import LOSSES
 from ..engine.optimizers import OPTIMIZERS
 from ..nn.autoencoder import OUTPUT_ACTIVATIONS
 from ..nn.layers import ACTIVATIONS
+
+
+def first(*, default, kw_only: Literal[False] = False) -> Any:
+    """The parameter that may be given without its name, in a family that gives it another default.
+
+    The plain value does as well; by this one type checkers know it.
+    """
+    return field(default=default, kw_only=kw_only)
 
 
 def declare_parameters(cls, positional):
@@ -48,7 +56,8 @@ def declare_parameters(cls, positional):
     # Python 3.14 has no annotations in the dictionary of a class, but makes them when asked.
     cls.__annotations__ = {**crossed, **get_annotations(cls)}
     if positional in cls.__annotations__:
-        setattr(cls, positional, field(default=getattr(cls, positional), kw_only=False))
+        given = getattr(cls, positional)
+        setattr(cls, positional, given if isinstance(given, Field) else first(default=given))
     dataclass(cls, eq=False, repr=False, kw_only=True)
     cls._own_constraints = vars(cls).get("_parameter_constraints", {})
     cls._parameter_constraints = {}
@@ -71,7 +80,7 @@ def refuse_booleans(estimator):
             raise ValueError(f"{name} must be a number, or what else it may be, got {value!r}.")
 
 
-@dataclass_transform(kw_only_default=True)
+@dataclass_transform(kw_only_default=True, field_specifiers=(first,))
 @dataclass(eq=False, repr=False)
 class Parameters:
     """The parameters that every family has; :class:`Autoencoder` says what they do.

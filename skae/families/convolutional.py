@@ -6,6 +6,7 @@ from typing import Any
 
 from .._sklearn import Interval, StrOptions
 from ..base.images import ImageAutoencoder
+from ..base.parameters import first
 from ..nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, sizes_of
 
 
@@ -91,7 +92,7 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
     ((200, 8), (200, 8, 8))
     """
 
-    code_size: Any = 32
+    code_size: Any = first(default=32)
     channels: Any = (32, 64)
     kernel_size: int = 3
     upsampling: str = "transposed"

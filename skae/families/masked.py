@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions
 from ..base.images import ImageAutoencoder
+from ..base.parameters import first
 from ..engine.net import as_batch
 from ..engine.objectives import Extended, observed_mean
 from ..nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEncoder, TablePatches
@@ -153,7 +154,7 @@ class MaskedAutoencoder(ImageAutoencoder):
     True
     """
 
-    code_size: Any = 64
+    code_size: Any = first(default=64)
     patch_size: int = 4
     mask_ratio: float = 0.75
     depth: int = 4

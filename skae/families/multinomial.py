@@ -8,6 +8,7 @@ from torch import nn
 
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
+from ..base.parameters import first
 from ..base.recommender import RecommenderMixin
 from ..engine.variational_objective import VariationalObjective
 from ..nn.layers import Dropout, UnitLength
@@ -107,7 +108,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     True
     """
 
-    code_size: Any = 200
+    code_size: Any = first(default=200)
     hidden_layer_sizes: Any = (600,)
     activation: str = "tanh"
     shortcut: str | None = None

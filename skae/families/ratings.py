@@ -13,6 +13,7 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
 from ..base.autoencoder import BaseAutoencoder
+from ..base.parameters import first
 from ..base.recommender import RecommenderMixin
 from ..engine.batches import SparseRows
 from ..engine.net import AutoencoderNet
@@ -149,7 +150,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     (3,)
     """
 
-    code_size: Any = 500
+    code_size: Any = first(default=500)
     hidden_layer_sizes: Any = ()
     code_activation: str = "sigmoid"
     shortcut: str | None = None

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
 from ..base.autoencoder import BaseAutoencoder
+from ..base.parameters import first
 from ..engine.batches import Batch
 from ..engine.objectives import Extended
 from ..nn.autoencoder import find
@@ -145,7 +146,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     True
     """
 
-    code_size: Any = 32
+    code_size: Any = first(default=32)
     cell: str = "gru"
     hidden_size: int = 64
     n_layers: int = 1

@@ -44,6 +44,8 @@ QUESTIONS = {
 
 
 def serve(folder):
+    """Serve a folder from a thread; the address."""
+
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
@@ -56,6 +58,7 @@ def serve(folder):
 
 
 def main(folder, browser=None):
+    """Print the hits of each question; whether one failed."""
     address, missed, errors = serve(folder), [], []
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()

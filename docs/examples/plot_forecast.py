@@ -2,9 +2,10 @@
 Forecast: the next day of a series, from the two days before
 ============================================================
 
-With ``horizon``, :class:`~skae.SequenceAutoencoder` learns the past and the future of a window together and
-forecasts from the past alone. It starts at the best linear prediction and learns what bends. The series is made:
-power used by the hour, with a peak that is early in winter and late in summer.
+With ``horizon``, :class:`~skae.SequenceAutoencoder` learns the past and the future of a window
+together and forecasts from the past alone. It starts at the best linear prediction and learns what
+bends. The series is made: power used by the hour, with a peak that is early in winter and late in
+summer.
 """
 
 import matplotlib.pyplot as plt

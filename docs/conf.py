@@ -74,9 +74,11 @@ autosummary_context = {
         )
     ),
     "shown_in_gallery": {
-        f"skae.{name}"
+        f"{module}.{name}"
         for example in EXAMPLES.glob("plot_*.py")
-        for names in re.findall(r"^from skae import \(?([^)]*?)\)?$", example.read_text(), re.M)
+        for module, names in re.findall(
+            r"^from (skae[.\w]*) import \(?([^)]*?)\)?$", example.read_text(), re.M
+        )
         for name in re.findall(r"\w+", names)
     },
 }

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples as n_samples_of
 
 __all__ = [
     "BaseImputer",
+    "DocumentedMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -25,3 +26,12 @@ __all__ = [
     "names_of_columns",
     "safe_indexing",
 ]
+
+
+class DocumentedMixin:
+    """The picture of an estimator in a notebook links to its page in our documentation."""
+
+    _doc_link_module = "skae"
+    _doc_link_template = (
+        "https://skae.readthedocs.io/en/latest/generated/skae.{estimator_name}.html"
+    )

@@ -7,6 +7,7 @@ import torch
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .._errors import warn
+from .._sklearn import DocumentedMixin
 from .._version import __version__
 from ..engine.devices import available
 from ..engine.net import AutoencoderNet
@@ -52,7 +53,7 @@ def write_file(estimator, path):
     archive.write(path, type(estimator).__name__, model, writer.arrays)
 
 
-class SavingMixin:
+class SavingMixin(DocumentedMixin):
     """`save`, and pickles that know the version of skae that they are of."""
 
     def save(self, path):

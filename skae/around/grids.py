@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..rows.frames import as_frame, frame_of, is_frame, library_of, spelled
+from ..rows.given import untensored
 from .prediction import FARTHEST
 
 MOST_PLACES = 6
@@ -90,7 +91,7 @@ class Container:
             self.columns = [entries(frame.iloc[:, j], name) for j, name in enumerate(self.names)]
             self.own = [str(t) for t in frame.dtypes]
             return
-        array = np.asarray(X)
+        array = np.asarray(untensored(X))
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             array = array.astype(np.float64)
         array = array.astype(array.dtype.newbyteorder("="), copy=False)

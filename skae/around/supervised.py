@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,7 +18,8 @@ from sklearn.base import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
+from .._sklearn import HasMethods, Interval, StrOptions
+from ..base.architecture import check_size
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.handover import handed_over, taken_back
 from ..base.saving import SavingMixin
@@ -33,6 +35,7 @@ from ..nn.randomness import Draws, drawing
 from ..rows.format import Formatted
 from ..rows.tokens import Tokens
 from ..rows.units import in_units
+from ..rows.weights import check_sample_weights
 from .head import TrainedHead
 from .labels import distinct
 from .linear_start import Features, choose_start, fit_start, split_labels
@@ -146,9 +149,7 @@ class SupervisedAutoencoder(
         labeled = self._is_labeled(labels)
         weights = np.ones(len(rows))
         if sample_weight is not None:
-            weights = check_sample_weight(
-                sample_weight, rows, dtype=np.float64, ensure_non_negative=True
-            )
+            weights = check_sample_weights(sample_weight, rows)
         used = labeled & (weights > 0)
         if not used.any():
             raise ValueError("All labeled rows have a sample_weight of 0.")
@@ -243,13 +244,16 @@ class SupervisedAutoencoder(
             part = features.part("both")
             weight = np.hstack([np.zeros((len(weight), features.n_codes)), weight])
         sees_rows = start.kind != "codes"
+        make_head = partial(
+            Head,
+            as_float(features.center[part]),
+            as_float(features.scale[part]),
+            self.head_layer_sizes,
+            len(weight),
+        )
+        check_size(make_head, {"head_layer_sizes": self.head_layer_sizes})
         with drawing(Draws(self._seed)), Redirected():
-            head = Head(
-                as_float(features.center[part]),
-                as_float(features.scale[part]),
-                self.head_layer_sizes,
-                len(weight),
-            )
+            head = make_head()
         head.start_at(as_float(weight), as_float(bias))
         module = copy.deepcopy(parts.module)
         for parameter in module.parameters():

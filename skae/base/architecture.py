@@ -43,6 +43,25 @@ OF_NO_LAYER = (
 )
 
 
+def check_size(make_module, params):
+    """That a module fits into memory; an error names the parameters that make it large."""
+    large = {name: value for name, value in params.items() if largest_of(value) > LARGE_LAYER}
+    if not large:
+        return
+    try:
+        with torch.device("meta"):
+            module = make_module()
+        n_weights = sum(p.numel() for p in (*module.parameters(), *module.buffers()))
+    except RuntimeError:  # more bytes than can be counted
+        n_weights = math.inf
+    if COPIES_OF_WEIGHTS * n_weights > memory_bytes():
+        names = ", ".join(f"{name}={value!r}" for name, value in large.items())
+        raise ValueError(
+            f"A net with {names} has {n_weights:.3g} weights, which do not fit into this machine's "
+            "memory: ask for less."
+        )
+
+
 class LinearMaps(NamedTuple):
     """The best linear encoder and decoder, and the variance by number in the code."""
 
@@ -198,20 +217,7 @@ class Architecture:
             If not, naming the parameters that make it large.
         """
         params = {n: v for n, v in self.get_params(deep=False).items() if n not in OF_NO_LAYER}
-        large = {name: value for name, value in params.items() if largest_of(value) > LARGE_LAYER}
-        if not large:
-            return
-        try:
-            with torch.device("meta"):
-                n_weights = sum(p.numel() for p in self._make_module().parameters())
-        except RuntimeError:  # more bytes than can be counted
-            n_weights = math.inf
-        if COPIES_OF_WEIGHTS * n_weights > memory_bytes():
-            names = ", ".join(f"{name}={value!r}" for name, value in large.items())
-            raise ValueError(
-                f"A net with {names} has {n_weights:.3g} weights, which do not fit into this "
-                "machine's memory: ask for less."
-            )
+        check_size(self._make_module, params)
 
     def _join(self, *parts):
         """The module of an encoder, a decoder, units, target units and an output activation."""

@@ -16,6 +16,9 @@ from ..engine.optimizers import OPTIMIZERS
 from ..nn.autoencoder import OUTPUT_ACTIVATIONS
 from ..nn.layers import ACTIVATIONS
 
+# Layers on top of each other: no net of more is trained.
+MOST_LAYERS = 1000
+
 
 def first(*, default, kw_only: Literal[False] = False) -> Any:
     """The parameter that may be given without its name, in a family that gives it another default.

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions
 from ..base.images import ImageAutoencoder
-from ..base.parameters import first
+from ..base.parameters import MOST_LAYERS, first
 from ..engine.net import as_batch
 from ..engine.objectives import Extended, observed_mean
 from ..nn.masked import ImagePatches, MaskedEncoderDecoder, PatchDecoder, PatchEncoder, TablePatches
@@ -170,9 +170,9 @@ class MaskedAutoencoder(ImageAutoencoder):
         "code_size": [Interval(Integral, 1, None, closed="left"), None],
         "patch_size": [Interval(Integral, 1, None, closed="left")],
         "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
-        "depth": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "n_heads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "decoder_depth": [Interval(Integral, 1, None, closed="left")],
+        "decoder_depth": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "decoder_width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "norm_patch_loss": ["boolean"],
         "pooling": [StrOptions({"mean", "tokens"})],
@@ -221,7 +221,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         given = self._inputs(X)
         if mask is None:
             rows = self.net_.map_batches(turn_by_turn, *given.inputs)
-            return self._restored(rows, X)
+            return self._restored(check_finite(rows, "What is rebuilt", given.X), X)
         mask = np.asarray(mask)
         if mask.shape != np.shape(X) or mask.dtype != bool:
             raise ValueError(
@@ -233,6 +233,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         if known is None:
             known = np.ones((len(mask), self.n_patches_), dtype=given.X.dtype)
         rows = self.net_.map_batches(lambda module, *rows: module.fill(*rows), given.X, known)
+        check_finite(rows, "What is rebuilt", given.X)
         return self._restored(np.where(mask, rows, given.X), X)
 
     def score_samples(self, X, *, target=None):

@@ -245,9 +245,17 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
                 "that users counts, X=."
             )
         rows = self._ratings if X is None else self._check_rows(X)
-        users, items = np.broadcast_arrays(
-            as_numbers(users, "users", len(rows)), as_numbers(items, "items", rows.shape[1])
+        users, items = (
+            as_numbers(users, "users", len(rows)),
+            as_numbers(items, "items", rows.shape[1]),
         )
+        try:
+            users, items = np.broadcast_arrays(users, items)
+        except ValueError:
+            raise ValueError(
+                f"users and items must be of one shape, or one of them a single number: they have "
+                f"the shapes {users.shape} and {items.shape}."
+            ) from None
         shape, users, items = users.shape, users.ravel(), items.ravel()
         asked, users = np.unique(users, return_inverse=True)
         order, start = np.argsort(users, kind="stable"), 0

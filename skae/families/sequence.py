@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
 from ..base.autoencoder import BaseAutoencoder
-from ..base.parameters import first
+from ..base.parameters import MOST_LAYERS, first
 from ..engine.batches import Batch
 from ..engine.objectives import Extended
 from ..nn.autoencoder import find
@@ -162,7 +162,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     _parameter_constraints = {
         "cell": [StrOptions(set(CELLS))],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, MOST_LAYERS, closed="both")],
         "bidirectional": ["boolean"],
         "reverse": ["boolean"],
         "teacher_forcing": [Interval(Real, 0, 1, closed="both")],

@@ -7,7 +7,7 @@ from sklearn.utils.validation import validate_data
 from .._errors import listed, warn
 from .format import RowFormat
 from .frames import as_frame, frame_of, is_frame, is_plain, library_of, spelled
-from .given import FLOATS
+from .given import FLOATS, untensored
 from .kinds import Number, Unlearned, kind_of
 from .reading import check_has_columns, read_numbers
 from .units import center_and_scale
@@ -189,7 +189,7 @@ class Columns(RowFormat):
                     f"required: {self.name} has no rows."
                 )
         elif names_columns(self.categorical_features):
-            array = np.asarray(X)
+            array = np.asarray(untensored(X, self.name))
             if array.ndim != 2:
                 raise ValueError(f"{self.name} must have two dimensions, but has {array.ndim}.")
             frame = as_frame(array)

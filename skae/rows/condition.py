@@ -5,6 +5,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_array
 
 from .frames import as_frame, is_frame
+from .given import untensored
 
 # Whole numbers are classes if there are no more of them, each standing for two rows or more.
 MOST_CLASSES = 20
@@ -87,7 +88,7 @@ def as_columns(condition):
         return as_frame(condition).reset_index(drop=True)
     if isinstance(condition, pd.Series):
         return condition.reset_index(drop=True).to_frame()
-    array = np.asarray(condition)
+    array = np.asarray(untensored(condition, "condition"))
     if array.ndim > 2:
         raise ValueError(f"condition must have one or two dimensions, but has shape {array.shape}.")
     return pd.DataFrame(array.reshape(-1, 1) if array.ndim < 2 else array)

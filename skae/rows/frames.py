@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .given import untensored
+
 POLARS_TYPES_WITH = {
     "Datetime": ("time_unit", "time_zone"),
     "Duration": ("time_unit",),
@@ -45,7 +47,7 @@ def as_frame(X):
         return X
     if library == "polars":
         return pd.DataFrame({name: as_series(X[name]) for name in X.columns})
-    return pd.DataFrame(X if isinstance(X, np.ma.MaskedArray) else np.asarray(X))
+    return pd.DataFrame(X if isinstance(X, np.ma.MaskedArray) else np.asarray(untensored(X)))
 
 
 def as_series(column):

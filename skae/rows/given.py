@@ -85,10 +85,24 @@ def check_number(value, name):
     return number
 
 
+def untensored(X, name="X"):
+    """A tensor of torch as an array, also one that requires gradients; all else as it is."""
+    if not (hasattr(X, "detach") and hasattr(X, "cpu")):
+        return X
+    try:
+        X = X.detach().cpu()
+        return (X.float() if X.dtype.itemsize == 2 and X.is_floating_point() else X).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(
+            f"{name} is a tensor of torch that numpy cannot read: {error}. Give a dense tensor of "
+            "numbers that lies in memory."
+        ) from error
+
+
 def check_numbers(values, name, n=None):
     """A one-dimensional array of finite numbers, so many of them."""
     try:
-        values = np.asarray(values)
+        values = np.asarray(untensored(values, name))
         numbers = values.astype(float) if values.dtype.kind in "iufO" else None
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise ValueError(f"{name} must be numbers: {error}.") from error

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._errors import listed
 from ..engine.batches import SparseRows
-from .given import FLOATS
+from .given import FLOATS, untensored
 
 DATES = "mM"
 
@@ -102,15 +102,7 @@ def plain(X, name="X"):
         raise TypeError(
             f"{name} is a {type(X).__name__} that is not computed yet: give {name}.collect()."
         )
-    if hasattr(X, "detach") and hasattr(X, "cpu"):  # a tensor of torch
-        try:
-            X = X.detach().cpu()
-            return (X.float() if X.dtype.itemsize == 2 and X.is_floating_point() else X).numpy()
-        except (TypeError, RuntimeError) as error:
-            raise TypeError(
-                f"{name} is a tensor of torch that numpy cannot read: {error}. Give a dense tensor "
-                "of numbers that lies in memory."
-            ) from error
+    X = untensored(X, name)
     if sp.issparse(X):
         return as_csr(X, name)
     check_has_columns(X, name)

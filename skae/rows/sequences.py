@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..nn.recurrent import Steps
-from .given import FLOATS
+from .given import FLOATS, untensored
 from .table import Axes
 
 
@@ -121,7 +121,7 @@ def as_sequences(X, name):
     rows = []
     for i, row in enumerate(X):
         try:
-            row = np.asarray(row)
+            row = np.asarray(untensored(row, f"Row {i} of {name}"))
             row = row if row.dtype.kind in "fiub" else row.astype(float)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"Row {i} of {name} has something other than numbers.") from error

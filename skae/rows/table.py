@@ -6,7 +6,7 @@ import numpy as np
 
 from .._sklearn import names_of_columns
 from .format import RowFormat
-from .given import FLOATS
+from .given import FLOATS, untensored
 from .reading import read_numbers
 
 FLAT = 2
@@ -90,7 +90,7 @@ def as_array(X, name="X"):
             f"{name} is a list of arrays of different shapes, {sorted(shapes)[:3]}: all rows must "
             "have the same one."
         )
-    return np.stack([np.asarray(row) for row in X])
+    return np.stack([np.asarray(untensored(row, name)) for row in X])
 
 
 def shape_of_rows(X):
@@ -100,6 +100,7 @@ def shape_of_rows(X):
 
 def flat(X):
     """Rows of one axis; bytes become float32, which is half of what scikit-learn makes of them."""
+    X = untensored(X)
     if getattr(X, "dtype", None) == np.uint8 and not hasattr(X, "columns"):
         X = np.asarray(X).astype(np.float32)
     shape = shape_of_rows(X)

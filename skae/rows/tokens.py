@@ -28,7 +28,15 @@ class Tokens(Table):
     @property
     def symbols(self):
         """The symbols of the vocabulary, or None if they are numbers."""
-        return None if isinstance(self.vocabulary, Integral) else list(self.vocabulary)
+        if isinstance(self.vocabulary, Integral):
+            return None
+        try:
+            return list(self.vocabulary)
+        except TypeError as error:
+            raise TypeError(
+                f"vocabulary must be a number, a string or a list of symbols, got "
+                f"{self.vocabulary!r}."
+            ) from error
 
     @property
     def n_tokens(self):

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._sklearn import check_sample_weight
 from ..engine.batches import SparseRows
-from .given import entries_of
+from .given import entries_of, untensored
 
 # Whole numbers are copies as long as they do not make more than so many times the rows.
 MOST_COPIES = 10
@@ -57,7 +57,15 @@ def weighed(arrays, sample_weight=None):
 def check_sample_weights(sample_weight, rows, dtype=np.float64):
     """Weights of rows, at least 0, or an error that names them."""
     try:
-        return check_sample_weight(sample_weight, rows, dtype=dtype, ensure_non_negative=True)
+        sample_weight = untensored(sample_weight, "sample_weight")
+        weight = check_sample_weight(sample_weight, rows, dtype=dtype, ensure_non_negative=True)
+        with np.errstate(over="ignore"):
+            if not np.isfinite(weight.sum()):
+                raise ValueError(
+                    f"the sum of the weights is too large for {weight.dtype}: divide them by a "
+                    "constant, it does not matter."
+                )
+        return weight
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         text = str(error)

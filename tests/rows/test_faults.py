@@ -1,17 +1,30 @@
 """Faults of what users handed in, each by its kind: an answer, or an error that names it."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
-from discovery import quick
+import torch
+from discovery import AUTOENCODERS, ESTIMATORS, over, quick
+from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from skorch.callbacks import GradientNormClipping
 
 from skae import (
     Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderCompressor,
+    AutoencoderImputer,
     AutoencoderOutlierDetector,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
+    MaskedAutoencoder,
+    RatingAutoencoder,
     SequenceAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
+from skae._errors import NotFiniteError
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 
@@ -44,6 +57,10 @@ def test_arguments_that_are_no_numbers(name, call, fitted, X):
         (SequenceAutoencoder, "horizon", True),
         (Autoencoder, "code_size", 10**9),
         (Autoencoder, "hidden_layer_sizes", (10**9,)),
+        (MaskedAutoencoder, "depth", 10**9),
+        (MaskedAutoencoder, "decoder_depth", 10**9),
+        (SequenceAutoencoder, "n_layers", 10**9),
+        (VectorQuantizedAutoencoder, "codebook_size", 10**12),
         (AutoencoderOutlierDetector, "n_estimators", 10**9),
         (Autoencoder, "device", "meta"),
         (Autoencoder, "lr_schedule", lambda progress: None),
@@ -82,3 +99,88 @@ def test_small_columns_beside_large_ones(size, lost):
 
     ae = Autoencoder(3, hidden_layer_sizes=(32,), random_state=0).fit(train)
     assert r2(ae) >= r2(PCA(3).fit(train)) - lost
+
+
+def test_heads_that_no_memory_holds(X):
+    with pytest.raises(ValueError, match="head_layer_sizes"):
+        quick(AutoencoderClassifier, head_layer_sizes=(10**9,)).fit(X, np.arange(len(X)) % 2)
+
+
+def test_a_vocabulary_that_is_none():
+    with pytest.raises(TypeError, match="vocabulary must be"):
+        quick(SequenceAutoencoder, vocabulary=list).fit(["ab", "ba"] * 10)
+
+
+def test_users_and_items_of_different_lengths():
+    ratings = np.random.default_rng(0).integers(0, 6, (30, 12))
+    model = quick(RatingAutoencoder).fit(ratings)
+    with pytest.raises(ValueError, match="users and items must be of one shape"):
+        model.predict_ratings([1, 2, 3], [1, 2])
+    assert model.predict_ratings([1, 2, 3], 2).shape == (3,)
+
+
+@pytest.mark.parametrize("weight", [1e308, np.inf, np.nan, -1.0, "a"])
+@over([Autoencoder, AutoencoderClassifier])
+def test_weights_that_do_not_add_up(cls, weight, X):
+    labels = np.arange(len(X)) % 2
+    with pytest.raises(ValueError, match="sample_weight"):
+        quick(cls).fit(X, labels, sample_weight=[weight] * len(X))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e60, 1e300])
+@over([c for c in AUTOENCODERS if c is not ConvolutionalAutoencoder])
+def test_rows_that_no_arithmetic_reaches(cls, size, X, fitted):
+    """Finite answers, or an error."""
+    model = fitted(cls)
+    for method in ("transform", "reconstruct", "score_samples"):
+        with suppress(NotFiniteError):
+            answer = getattr(model, method)(X * size)
+            assert np.isfinite(np.asarray(answer, dtype=float)).all()
+
+
+def test_hidden_entries_of_rows_that_no_arithmetic_reaches(X, fitted):
+    mask = np.arange(X.size).reshape(X.shape) % 2 == 0
+    with pytest.raises(ValueError, match="would not be finite"):
+        fitted(MaskedAutoencoder).reconstruct(X * 1e300, mask=mask)
+
+
+@pytest.mark.parametrize("kind", ["gradients", "half", "brain"])
+@over(ESTIMATORS)
+def test_tensors_of_torch_are_arrays(cls, kind, X):
+    make = {
+        "gradients": lambda a: torch.tensor(a, dtype=torch.float32, requires_grad=True),
+        "half": lambda a: torch.tensor(a).half(),
+        "brain": lambda a: torch.tensor(a).bfloat16().requires_grad_(),
+    }[kind]
+    shape = (len(X), 2, 3) if cls is ConvolutionalAutoencoder else X.shape
+    rows = X.reshape(shape)
+    if cls is AutoencoderImputer:
+        rows = np.where(np.arange(rows.size).reshape(rows.shape) % 7 == 3, np.nan, rows)
+    tensor = make(rows)
+    fitted = quick(cls).fit(tensor)
+    same = quick(cls).fit(tensor.detach().float().numpy())
+    method = "compress" if cls is AutoencoderCompressor else "score_samples"
+    method = method if hasattr(fitted, method) else "transform"
+    answers = [getattr(fitted, method)(tensor)]
+    answers.append(getattr(same, method)(tensor.detach().float().numpy()))
+    if cls is AutoencoderCompressor:
+        assert len(answers[0]) == len(answers[1])
+    else:
+        assert_allclose(*answers, rtol=1e-5)
+
+
+def test_tensors_beside_rows(X):
+    rows = torch.tensor(X, requires_grad=True)
+    model = quick(VariationalAutoencoder).fit(rows, condition=rows[:, 0])
+    assert_allclose(
+        model.transform(rows, condition=rows[:, 0]), model.transform(X, condition=X[:, 0])
+    )
+    weighed = quick(Autoencoder).fit(X, sample_weight=torch.ones(len(X), requires_grad=True))
+    same = quick(Autoencoder).fit(X, sample_weight=np.ones(len(X)))
+    assert_allclose(weighed.transform(X), same.transform(X))
+    paired = quick(Autoencoder).fit(X, target=rows)
+    assert_allclose(paired.transform(X), quick(Autoencoder).fit(X, target=X).transform(X))
+    of_codes = torch.tensor(paired.transform(X), requires_grad=True)
+    assert_allclose(paired.inverse_transform(of_codes), paired.reconstruct(X), rtol=1e-5)
+    steps = [torch.rand(3 + i % 2, requires_grad=True) for i in range(20)]
+    quick(SequenceAutoencoder).fit(steps)

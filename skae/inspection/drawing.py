@@ -67,7 +67,7 @@ def as_column(column):
     try:
         return np.asarray(column, dtype=float)
     except (TypeError, ValueError):
-        column = np.asarray(column, dtype=object)
+        column = np.array(column, dtype=object)  # a copy: it may be a view of the frame
         missing = np.array([x is None or not np.isscalar(x) or x != x for x in column])
         try:
             return np.array(np.where(missing, np.nan, column), dtype=float)

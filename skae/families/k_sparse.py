@@ -42,15 +42,15 @@ class AuxKObjective(Extended):
         if not (module.training and self.aux_weight):
             return None
         dead = module.idle > self.dead_after
-        n_dead = int(dead.sum())
-        if n_dead == 0:
+        if dead.device.type == "cpu" and not dead.any():  # elsewhere asking is what takes time
             return None
+        # Of units that live nothing is left, though for want of dead ones they are the largest.
         activations = output.activations.masked_fill(~dead, -torch.inf)
-        code = top_k(activations, min(self.aux_k, n_dead))
+        code = top_k(activations, min(self.aux_k, len(dead))).masked_fill(~dead, 0.0)
         nothing = module.decoder(torch.zeros_like(code[:1]))
         residual = (batch.target - output.reconstruction).detach()
         rest = (residual - (module.decoder(code) - nothing)).square()
-        return self.aux_weight * batch.mean(observed_mean(rest, batch.observed))
+        return self.aux_weight * dead.any() * batch.mean(observed_mean(rest, batch.observed))
 
 
 class KSparseAutoencoder(SparseCodesMixin, BaseAutoencoder):

@@ -35,6 +35,8 @@ class GaussianFill(nn.Module):
         missing = rows == 0
         if is_traced():  # a graph does the same to all rows
             fills = self._expected(rows)[0]
+        elif x.device.type != "cpu":  # to ask which rows have gaps would wait for the device
+            fills = self.expected(rows.detach())
         else:
             gappy = missing.any(-1)
             if not gappy.any():
@@ -61,7 +63,7 @@ class GaussianFill(nn.Module):
         if is_traced():
             triangles, solution = None, torch.linalg.solve_ex(blocks, deviations[:, :, None])[0]
         else:
-            triangles = torch.linalg.cholesky(blocks)
+            triangles = torch.linalg.cholesky_ex(blocks).L  # asks no device for errors
             solution = torch.cholesky_solve(deviations[:, :, None], triangles)
         return (mean + solution[:, :, 0] @ covariance).to(x), observed, triangles
 

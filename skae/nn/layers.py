@@ -171,7 +171,7 @@ class GaussianNoise(Noise):
     """``x + level * N(0, 1)``."""
 
     def corrupt(self, x):
-        return torch.addcmul(x, randn(x.shape, x), x.new_tensor(self.level))
+        return torch.addcmul(x, randn(x.shape, x), x.new_full((), self.level))
 
 
 class MaskingNoise(Noise):

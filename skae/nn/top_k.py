@@ -58,11 +58,10 @@ class BatchTopK(TopK):
             return activations.where(activations > self.thresholds[0], 0.0)
         numbers = [len(activations) * n for n in (k, self.k, self.k_encode)]
         largest = activations.detach().flatten().topk(max(numbers)).values
-        kept, *thresholds = largest[torch.tensor(numbers, device=largest.device) - 1]
+        kept, *thresholds = (largest[n - 1] for n in numbers)
         thresholds = torch.stack(thresholds)
-        if self.thresholds.isnan().any():
-            self.thresholds.copy_(thresholds)
-        self.thresholds.lerp_(thresholds, FORGETTING)
+        first = self.thresholds.isnan()
+        self.thresholds.copy_(thresholds.where(first, self.thresholds.lerp(thresholds, FORGETTING)))
         return activations.where(activations >= kept, 0.0)
 
     def encode(self, activations):

@@ -71,20 +71,18 @@ class VectorQuantizer(nn.Module):
     def remember(self, pieces, indices):
         """Move the vectors towards the pieces that chose them."""
         share = 1 - self.decay
-        counts = torch.bincount(indices, minlength=len(self.codebook)).to(pieces.dtype)
+        ones = pieces.new_ones(len(pieces))
+        counts = torch.zeros_like(self.usage).index_add_(0, indices, ones)
         self.usage.lerp_(counts, share)
         self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, indices, pieces), share)
         self.codebook.copy_(self.sums / (self.usage + SMOOTHING)[:, None])
         rare = self.usage < RARE * len(pieces) / len(self.codebook)
-        n_rare = int(rare.sum())
-        if n_rare:
-            chosen = pieces[randint(len(pieces), (n_rare,), pieces.device)]
-            average = max(1.0, len(pieces) / len(self.codebook))
-            self.codebook[rare], self.sums[rare], self.usage[rare] = (
-                chosen,
-                chosen * average,
-                torch.full_like(self.usage[rare], average),
-            )
+        # All are drawn and few are used: to ask the device how many are rare would wait for it.
+        chosen = pieces[randint(len(pieces), rare.shape, pieces.device)]
+        average = max(1.0, len(pieces) / len(self.codebook))
+        self.codebook.copy_(chosen.where(rare[:, None], self.codebook))
+        self.sums.copy_((chosen * average).where(rare[:, None], self.sums))
+        self.usage.masked_fill_(rare, average)
 
 
 class VectorQuantizedEncoderDecoder(EncoderDecoder):

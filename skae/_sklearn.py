@@ -4,7 +4,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._mask import _get_mask as mask_of
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
 from sklearn.utils._set_output import _get_container_adapter as container_adapter
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
@@ -16,6 +16,7 @@ __all__ = [
     "DocumentedMixin",
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, fit_context
 from ..base.autoencoder import BaseAutoencoder
+from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
@@ -34,7 +35,7 @@ MOST_ROWS, JUDGING = 10_000, 0.25
 DAMAGES = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-class AutoencoderCompressor(SavingMixin, BaseEstimator):
+class AutoencoderCompressor(NamesMixin, SavingMixin, BaseEstimator):
     r"""Compresses rows to bytes, with a bound on every entry's error or without any.
 
     The code :math:`z` of a row is rounded and written, and then, column by column, how far the

@@ -17,6 +17,7 @@ from .._sklearn import (
     fit_context,
 )
 from ..base.autoencoder import BaseAutoencoder
+from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
 from ..families.denoising import DenoisingAutoencoder
@@ -30,7 +31,7 @@ ROWS_TO_HIDE = 2000
 HIDDEN = 0.1
 
 
-class AutoencoderImputer(SavingMixin, BaseImputer):
+class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
     r"""Fills the missing entries of a table by an autoencoder that is trained on what is observed.
 
     An observed entry stays as it is. A missing one becomes what the autoencoder rebuilds,

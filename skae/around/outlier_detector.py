@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
+from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
@@ -37,7 +38,9 @@ N_HIDINGS = 4
 TRIM_ROUNDS = 3
 
 
-class AutoencoderOutlierDetector(SavingMixin, ConformalMixin, ScoreOutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(
+    NamesMixin, SavingMixin, ConformalMixin, ScoreOutlierMixin, BaseEstimator
+):
     r"""Detects outliers by what an autoencoder learned of the rows, and by their neighbors.
 
     With :math:`d(x)` the mean distance of a row from its k nearest among the training rows, and

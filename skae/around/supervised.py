@@ -22,12 +22,14 @@ from .._sklearn import HasMethods, Interval, StrOptions
 from ..base.architecture import check_size
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.handover import handed_over, taken_back
+from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.batches import SparseRows
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, train
 from ..engine.labels import LabeledRows, LabelNet, LabelObjective
 from ..engine.net import one_cycle
 from ..engine.optimizers import FUSED
+from ..engine.progress import Progress
 from ..engine.seeds import Redirected, draw_seed
 from ..families.autoencoder import Autoencoder
 from ..nn.head import Followed, Head, Predictor
@@ -50,7 +52,7 @@ PATIENCE = 5
 
 
 class SupervisedAutoencoder(
-    SavingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    NamesMixin, SavingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Any rows and some labels: see :class:`AutoencoderClassifier`.
 
@@ -229,8 +231,7 @@ class SupervisedAutoencoder(
                 max_epochs=max_epochs,
                 patience=self.n_iter_no_change if held else math.inf,
                 tol=0.0,
-                verbose=self.verbose,
-                name=name,
+                progress=Progress(type(self).__name__, name, max_epochs, self.verbose),
             )
 
     def _make_net(self, parts, data, features, labels, weights, start, model, kept=slice(None)):

@@ -39,6 +39,7 @@ from ..rows.weights import MOST_COPIES, check_sample_weights, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on, same
+from .naming import NamesMixin
 from .parameters import Parameters
 from .saving import NetSavingMixin
 from .scores import ScoreOutlierMixin
@@ -51,6 +52,7 @@ class BaseAutoencoder(
     TrainingMixin,
     ScoreOutlierMixin,
     GenerativeMixin,
+    NamesMixin,
     NetSavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

@@ -15,6 +15,7 @@ from ..engine.devices import step_threads
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
+from ..engine.progress import Progress
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
 from .going_on import retrains
@@ -114,7 +115,13 @@ class TrainingMixin:
                 net.history.extend(epochs)
             del net.history[:-EPOCHS_TO_REMEMBER]
             net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
-            run = train([net], [rows], max_epochs=1, keep_interrupted=self.keep_interrupted)
+            run = train(
+                [net],
+                [rows],
+                max_epochs=1,
+                progress=Progress(type(self).__name__, "partial_fit", 1, verbose=0),
+                keep_interrupted=self.keep_interrupted,
+            )
         self.interrupted_ = run.interrupted
         if self.interrupted_:
             self._warn_interrupted()
@@ -174,8 +181,7 @@ class TrainingMixin:
             patience=patience,
             tol=self.tol,
             watch=watch if hasattr(self, "_skl_callbacks") else None,
-            verbose=self.verbose,
-            name=name,
+            progress=Progress(type(self).__name__, name, max_epochs, self.verbose),
             keep_interrupted=self.keep_interrupted,
             checkpoint=self._key and Checkpoint(self.checkpoint, f"{self._key}-{name.split()[0]}"),
         )

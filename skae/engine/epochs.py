@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 from sklearn.model_selection import KFold, train_test_split
-from tqdm.auto import tqdm
 
 from .checkpoints import NoCheckpoint
 from .devices import step_threads
@@ -33,11 +32,10 @@ def train(
     held=None,
     *,
     max_epochs,
+    progress,
     patience=math.inf,
     tol=0.0,
     watch=None,
-    verbose=0,
-    name="",
     keep_interrupted=False,
     checkpoint=None,
 ):
@@ -50,8 +48,8 @@ def train(
     that is not better than epoch 0 by the share ``tol``, and by the standard error of the
     difference, is epoch 0.
 
-    Nets with held-out rows are left as they were at the best epoch. With a ``checkpoint``
-    training goes on from where that was written, to the same bits.
+    Nets with held-out rows are left as they were at the best epoch. ``progress`` is told of the
+    epochs. With a ``checkpoint`` training goes on from where that was written, to the same bits.
     """
     held = held or [None] * len(nets)
     validated = held[0] is not None
@@ -69,18 +67,15 @@ def train(
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_begin", X=train_rows, y=held_rows)
     checkpoint.restore_callbacks(nets)
-    bar = tqdm(total=max_epochs, desc=name, unit="epoch", disable=not verbose)
-    bar.update(first_epoch - 1)
     try:
-        with step_threads(nets[0], rows[0]):
+        with progress.since(first_epoch), step_threads(nets[0], rows[0]):
             for epoch in range(first_epoch, max_epochs + 1):
                 losses = []
                 for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
                     net.fit_loop(train_rows, held_rows, epochs=1)
                     losses.append(net.history[-1, "valid_loss" if validated else "train_loss"])
                 loss = np.average(losses, weights=sizes)
-                bar.update()
-                bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
+                progress.epoch(epoch, loss)
                 check_finite(loss, epoch, nets[0])
                 if loss < min(run.losses, default=math.inf):
                     run.best_epoch = epoch
@@ -107,8 +102,6 @@ def train(
         if not keep_interrupted:
             raise
         run.interrupted, run.cut_short = True, False
-    finally:
-        bar.close()
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_end", X=train_rows, y=held_rows)
     if validated:
@@ -121,6 +114,8 @@ def train(
         run.best_states = None
     if not run.interrupted:
         checkpoint.write(run, nets, ended=True)
+    if run.losses:
+        progress.end(len(run.losses) - validated, min(run.losses), run.best_epoch)
     return run
 
 

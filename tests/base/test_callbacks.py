@@ -1,5 +1,6 @@
 """Who watches the training: skorch's callbacks, scikit-learn's, and the user."""
 
+import logging
 import warnings
 
 import numpy as np
@@ -20,6 +21,7 @@ from skorch.callbacks import (
 )
 
 from skae import Autoencoder
+from skae.engine import progress
 from skae.model_selection import reconstruction_r2
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
@@ -174,6 +176,27 @@ def test_an_interrupted_choice_keeps_the_best_net_so_far(refit, X):
 
 
 # -- what a user sees ---------------------------------------------------------------------------
+
+
+def test_the_log_says_what_the_bar_says(X, caplog):
+    caplog.set_level(logging.DEBUG, "skae")
+    fitted = Autoencoder(**SMALL, max_epochs=3, tol=0.0).fit(X)
+    told = [(r.name, r.levelname) for r in caplog.records if "choose n_iter_" in r.message]
+    assert told == [
+        ("skae.Autoencoder", level) for level in ("INFO", "DEBUG", "DEBUG", "DEBUG", "INFO")
+    ]
+    for epoch, loss in enumerate(fitted.validation_loss_curve_[1:], start=1):
+        assert f"choose n_iter_: epoch {epoch} of at most 3, loss {loss:.4g}" in caplog.text
+    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+
+
+@pytest.mark.parametrize(("verbose", "n_told"), [(0, 1), (1, 0)])
+def test_long_fits_are_not_silent(verbose, n_told, X, caplog, monkeypatch):
+    monkeypatch.setattr(progress, "SILENCE", -1)
+    Autoencoder(**SHORT, verbose=verbose).fit(X)
+    warned = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warned) == n_told
+    assert all("epoch 1 of at most 3" in message and "verbose=1" in message for message in warned)
 
 
 def test_verbose(X, capfd):

@@ -36,8 +36,9 @@ class RecommenderMixin:
         indices : ndarray of shape (n_users, n_items)
             Columns of X, the best first; -1 where a user has fewer items left.
         scores : ndarray of shape (n_users, n_items)
-            As `reconstruct` gives them; -inf where there is no item. A user without any entry gets
-            the items in the order of ``center_``: the popular ones.
+            As `reconstruct` gives them, or what the class says instead; -inf where there is no
+            item. A user without any entry gets the items in the order of ``center_``: the popular
+            ones.
 
         Raises
         ------

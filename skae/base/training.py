@@ -156,6 +156,11 @@ class TrainingMixin:
         ]
         return run, nets, np.concatenate(scores)
 
+    def _splits(self, n_rows):
+        """Pairs of numbers of rows, to train on and to hold out."""
+        n_folds = N_FOLDS if self.refit and n_rows < FOLDS_BELOW else 1
+        return list(held_out(n_rows, self.validation_fraction, n_folds, self._seed))
+
     def _hold_out(self, rows):
         """The rows that held-out rows are to be judged by."""
         return rows

@@ -4,12 +4,25 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import as_units
+from ..base.ease import (
+    RIDGE_BESIDE,
+    WEIGHT,
+    WEIGHTS,
+    Ease,
+    as_matrix,
+    choose_ridge,
+    hide,
+    mixed,
+    ndcg,
+)
 from ..base.parameters import first
 from ..base.recommender import RecommenderMixin
+from ..engine.batches import SparseRows
 from ..engine.variational_objective import VariationalObjective
 from ..nn.layers import Dropout, UnitLength
 from ..nn.likelihoods import SoftmaxLikelihood
@@ -56,6 +69,13 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
         Share of training in which it is reached.
     input_dropout : float, default=0.5
         Share of a row's entries that are hidden from the encoder in a step of training.
+    ease_weight : "auto" or float, default="auto"
+        Share of EASE in the scores of `recommend`, from 0, the net alone, to 1. EASE is the linear
+        model of each item by all others, learned in closed form from the same users. "auto" is
+        0.5; with ``early_stopping=True`` the share by which held-out users are recommended to
+        best. Not used with a ``target``. ``ease_weight=1, max_epochs=0`` is EASE alone, in seconds.
+    ease_ridge : "auto" or float, default="auto"
+        Its ridge, in units of X squared. "auto" is chosen by held-out users.
     early_stopping : bool, default=False
         Whether to choose the number of epochs by the choices of held-out users, of which a fifth
         are hidden. Else it is that of ``max_epochs``.
@@ -67,6 +87,14 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     ----------
     center_ : ndarray of shape (n_features,)
         Mean of each column: how popular an item is.
+    ease_weight_ : float
+        The share of EASE; 0 without it, where the others are None.
+    ease_items_ : ndarray of shape (n_ease_items,)
+        The items that EASE takes part in: the 5 000 chosen most.
+    ease_precision_ : ndarray of shape (n_ease_items, n_ease_items)
+        The inverse of their Gram matrix with the ridge, of which EASE's weights follow.
+    ease_ridge_ : float
+        The ridge, in units of `scale_` squared.
     validation_loss_curve_ : list of float or None
         Minus the bound on the log probability of choices that were hidden from the net, a fifth of
         those of held-out users, in nats for each column, by epoch.
@@ -88,10 +116,17 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     ``score_samples`` is a bound on the log probability of a row with all constants, those of the
     number of orders of its choices too; where X is not of whole numbers, by the gamma function.
 
+    `recommend` takes the mean of two scores, each standardized within a user: the probabilities of
+    the net, and EASE's :math:`x B` with :math:`B = I - P / \mathrm{diag}(P)`,
+    :math:`P = (X^\top X + \lambda I)^{-1}`. They err differently: the mean is better than both.
+    `partial_fit` adds its users to EASE. All other methods are the net's.
+
     References
     ----------
     Liang, Krishnan, Hoffman, Jebara: Variational autoencoders for collaborative filtering. WWW
     2018. arXiv:1802.05814.
+
+    Steck: Embarrassingly shallow autoencoders for sparse data. WWW 2019. arXiv:1905.03375.
 
     Examples
     --------
@@ -117,11 +152,15 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     beta: float = 0.2
     kl_warmup: float = 0.5
     input_dropout: float = 0.5
+    ease_weight: Any = "auto"
+    ease_ridge: Any = "auto"
     early_stopping: bool = False
 
     _parameter_constraints = {
         "likelihood": [StrOptions({"multinomial"})],
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "ease_weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "ease_ridge": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
     _objective = ChoiceObjective
@@ -167,3 +206,66 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
 
     def _make_likelihood(self):
         return SoftmaxLikelihood(self._n_outputs)
+
+    # -- EASE -------------------------------------------------------------------------------------
+
+    def _fit(self, given, net=None):
+        self._held_out_weight = WEIGHT
+        super()._fit(given, net)
+        return self._keep_ease(self._make_ease(given))
+
+    def _partial_fit(self, given, net=None):
+        super()._partial_fit(given, net)
+        if net is None:
+            self._held_out_weight = WEIGHT
+            return self._keep_ease(self._make_ease(given))
+        return self._keep_ease(self._ease and self._ease.after(self._choices(given)))
+
+    @property
+    def _ease(self):
+        """EASE, or None if there is none, as in files of before it."""
+        if getattr(self, "ease_items_", None) is None:
+            return None
+        return Ease(self.ease_items_, self.ease_precision_, self.ease_ridge_)
+
+    def _choices(self, given):
+        """The rows in units of ``scale_``, as a matrix: their squares are far from overflow."""
+        return as_matrix(given.by_weight().X) / self.scale_
+
+    def _make_ease(self, given):
+        if given.target is not None or self.ease_weight == 0:
+            return None
+        X, ridge = self._choices(given), self.ease_ridge
+        if ridge == "auto":
+            beside = 1.0 if self.ease_weight == 1 else RIDGE_BESIDE
+            return Ease.of(X, beside * choose_ridge(X, self._seed))
+        return Ease.of(X, float(ridge) / self.scale_**2)
+
+    def _keep_ease(self, path):
+        weight = self._held_out_weight if self.ease_weight == "auto" else self.ease_weight
+        self.ease_weight_ = float(weight) if path else 0.0
+        self.ease_items_, self.ease_precision_, self.ease_ridge_ = path or (None, None, None)
+        return self
+
+    def _choose_epochs(self, given, rows, *args):
+        """Choose the share of EASE as well, by the same held-out users."""
+        run, nets, scores = super()._choose_epochs(given, rows, *args)
+        if self.ease_weight == "auto" and given.target is None:
+            found = [
+                self._tried(net, self._make_ease(given.take(kept)), given.take(held).by_weight())
+                for net, (kept, held) in zip(nets, self._splits(len(rows)), strict=True)
+            ]
+            self._held_out_weight = WEIGHTS[int(np.mean(found, axis=0).argmax())]
+        return run, nets, scores
+
+    def _tried(self, net, path, given):
+        """How good the recommendations of each weight are, to users that are new to both."""
+        shown, hidden = hide(as_matrix(given.X), np.random.default_rng(self._seed))
+        x = SparseRows(shown) if isinstance(given.X, SparseRows) else shown.toarray()
+        of_net = net.map_batches(super()._preferences, *given._replace(X=x).inputs)
+        of_net, of_path = torch.from_numpy(of_net), path(torch.from_numpy(shown.toarray()))
+        return [ndcg(mixed(of_net, of_path, weight), shown, hidden) for weight in WEIGHTS]
+
+    def _preferences(self, module, x, *beside):
+        liked = super()._preferences(module, x, *beside)
+        return mixed(liked, self._ease(x), self.ease_weight_) if self._ease else liked

@@ -426,7 +426,8 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
         self.unit_kl_ = kl.mean(axis=0)
         self.active_units_ = int(np.sum(mean.var(axis=0) > ACTIVE))
         few = self.active_units_ < FEW_ACTIVE * self.code_size_
-        if (few or self.unit_kl_.sum() < FEW_NATS) and len(mean) > 1:
+        trained = self.max_epochs != 0
+        if trained and (few or self.unit_kl_.sum() < FEW_NATS) and len(mean) > 1:
             warn(
                 f"Posterior collapse: {self.active_units_} of the {self.code_size_} units of the "
                 f"code differ between rows, and a code says {self.unit_kl_.sum():.2g} nats: the "

@@ -13,6 +13,7 @@ from scipy.stats import multinomial
 from sklearn.base import clone
 
 from skae import MultinomialVariationalAutoencoder, RatingAutoencoder
+from skae.base import ease
 from skae.base.recommender import HIDDEN_SHARE
 from skae.engine.batches import Batch, SparseRows
 from skae.families.ratings import SHRINKAGE, observed
@@ -230,6 +231,20 @@ def test_held_out_users_are_judged_by_what_is_hidden(X):
 # -- recommending -------------------------------------------------------------------------------
 
 
+def by_least_squares(X, ridge):
+    """EASE by its definition: each item by the others, item by item."""
+    weights = np.zeros((X.shape[1], X.shape[1]))
+    for item in range(X.shape[1]):
+        others = np.delete(np.arange(X.shape[1]), item)
+        squares = X[:, others].T @ X[:, others] + ridge * np.eye(len(others))
+        weights[others, item] = np.linalg.solve(squares, X[:, others].T @ X[:, item])
+    return weights
+
+
+def z_score(scores):
+    return (scores - scores.mean(1, keepdims=True)) / scores.std(1, keepdims=True)
+
+
 @pytest.mark.parametrize("key", [*BOTH, "items"], ids=str)
 def test_recommended_items_are_new_and_the_best_first(key, fitted, X):
     model = fitted[key]
@@ -237,10 +252,14 @@ def test_recommended_items_are_new_and_the_best_first(key, fitted, X):
     assert items.shape == scores.shape == (N_USERS, 4)
     assert (np.diff(scores, axis=1) <= 0).all()
     rebuilt = model.reconstruct(X)
-    assert_allclose(scores, np.take_along_axis(rebuilt, items, axis=1), rtol=1e-6)
+    if isinstance(model, MultinomialVariationalAutoencoder):
+        known = X.toarray()
+        of_items = by_least_squares(known, model.ease_ridge_ * model.scale_**2)
+        rebuilt = (z_score(rebuilt) + z_score(known @ of_items)) / 2
+    assert_allclose(scores, np.take_along_axis(rebuilt, items, axis=1), rtol=1e-5)
     assert not np.take_along_axis(X.toarray() > 0, items, axis=1).any()
     rebuilt[X.toarray() > 0] = -np.inf
-    assert_allclose(scores, -np.sort(-rebuilt, axis=1)[:, :4], rtol=1e-6)
+    assert_allclose(scores, -np.sort(-rebuilt, axis=1)[:, :4], rtol=1e-5)
     everything, _ = model.recommend(X, n_items=N_ITEMS, exclude_seen=False)
     assert_array_equal(np.sort(everything, axis=1)[0], np.arange(N_ITEMS))
 
@@ -377,3 +396,83 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(cls, X):
         model.fit(X)
     assert vars(model).keys() == before.keys()
     assert all(vars(model)[name] is before[name] for name in before)
+
+
+# -- EASE ---------------------------------------------------------------------------------------
+
+
+def recommended(X, n=10, **settings):
+    settings = {"hidden_layer_sizes": (8,), "random_state": 0, "max_epochs": 3, **settings}
+    model = MultinomialVariationalAutoencoder(4, **settings).fit(X)
+    return model, model.recommend(X, n)
+
+
+def test_the_weight_goes_from_the_net_to_ease(X):
+    net, (_, scores) = recommended(X, ease_weight=0)
+    assert net.ease_precision_ is None
+    seen = X.toarray() > 0
+    rebuilt = np.where(seen, -np.inf, net.reconstruct(X))
+    assert_allclose(scores, -np.sort(-rebuilt, axis=1)[:, :10], rtol=1e-6)
+    ease, (items, _) = recommended(X, ease_weight=1, max_epochs=0, ease_ridge=30.0)
+    expected = np.where(seen, -np.inf, X.toarray() @ by_least_squares(X.toarray(), 30.0))
+    assert_array_equal(items, np.argsort(-expected, axis=1)[:, :10])
+    assert ease.ease_ridge_ * ease.scale_**2 == pytest.approx(30)
+
+
+def test_recommendations_do_not_depend_on_the_unit_of_choices(X):
+    _, (items, scores) = recommended(X, ease_weight=1, max_epochs=0)
+    for unit in 1e-12, 1e9:
+        _, (others, of_others) = recommended(X * unit, ease_weight=1, max_epochs=0)
+        assert_allclose(of_others, scores, rtol=1e-4)
+        assert (others == items).mean() > 0.99
+
+
+def test_rows_that_come_later_join_ease(X):
+    both = quick(MultinomialVariationalAutoencoder, ease_ridge=20.0).partial_fit(X[:70])
+    ridge = both.ease_ridge_
+    both.partial_fit(X[70:])
+    matrix = X.toarray() / both.scale_
+    expected = np.linalg.inv(matrix.T @ matrix + ridge * np.eye(N_ITEMS))
+    assert_allclose(both.ease_precision_, expected, rtol=1e-3, atol=1e-5 * expected.max())
+
+
+def test_held_out_users_choose_the_weight(X):
+    """Where items are chosen in pairs the linear model knows all; a net of one step nothing."""
+    pairs = np.random.default_rng(0).random((300, 15)) < 0.2
+    X = sp.csr_array(np.repeat(pairs, 2, axis=1).astype(float))
+    model, _ = recommended(X, early_stopping=True, max_epochs=1, lr=1e-6)
+    assert model.ease_weight_ >= 0.5
+    other, _ = recommended(X, max_epochs=1)
+    assert other.ease_weight_ == 0.5
+
+
+def test_the_joint_recommends_better_than_either():
+    """Tastes that are curved, and pairs of items: the net learns one, EASE the other."""
+    rng = np.random.default_rng(0)
+    angle, at = rng.uniform(0, 2 * np.pi, 700), np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    likes = rng.random((700, 40)) < 0.5 * np.exp(4 * (np.cos(angle[:, None] - at) - 1))
+    pairs = np.repeat(rng.random((700, 10)) < 0.15, 2, axis=1)
+    X = np.hstack([likes, pairs]).astype(float)
+    train, new = X[:400], X[400:]
+    hidden = (rng.random(new.shape) < 0.3) & (new > 0)
+    shown = sp.csr_array(np.where(hidden, 0, new))
+    found = {}
+    for weight in 0, 0.5, 1:
+        model, _ = recommended(train, ease_weight=weight, max_epochs="auto")
+        items, _ = model.recommend(shown, 5)
+        found[weight] = np.take_along_axis(hidden, items, axis=1).sum() / hidden.sum()
+    assert found[0.5] > max(found[0], found[1])
+
+
+def test_items_beyond_the_path(X, monkeypatch):
+    """Those chosen least are recommended by the net alone."""
+    monkeypatch.setattr(ease, "MOST_ITEMS", 7)
+    model, (items, scores) = recommended(X, N_ITEMS, ease_weight=1, max_epochs=0)
+    popular = np.argsort(-(X.toarray() > 0).sum(0), kind="stable")[:7]
+    assert_array_equal(model.ease_items_, np.sort(popular))
+    assert np.isfinite(scores[items >= 0]).all()
+
+
+def test_a_ridge_that_is_too_small_is_named(X):
+    with pytest.raises(ValueError, match="ease_ridge is too small"):
+        recommended(sp.csr_array(np.repeat(X.toarray(), 2, axis=1)), ease_ridge=1e-300)

@@ -32,6 +32,8 @@ QUESTIONS = {
     "deploy": "saving",
     "GridSearchCV": "autoencoder|training|coming_from|index.html",
     "recommendation": "recommendation",
+    "large data": "big_data",
+    "parquet": "big_data",
     "time series": "sequence|taxi|outliers|windows",
     "forecast": "forecast|sequence",
     "categorical": "tables|imputation|titanic",

@@ -22,6 +22,7 @@ from ..engine.checks import check_trainable
 from ..engine.devices import resolve_device
 from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
+from ..rows.blocks import is_source
 from ..rows.columns import Columns
 from ..rows.format import Formatted
 from ..rows.given import (
@@ -35,14 +36,15 @@ from ..rows.given import (
 from ..rows.reading import check_codes
 from ..rows.table import Axes, SparseTable
 from ..rows.units import in_units, off_center
-from ..rows.weights import MOST_COPIES, check_sample_weights, weighed
+from ..rows.weights import MOST_COPIES, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on, same
 from .naming import NamesMixin
 from .parameters import Parameters
 from .saving import NetSavingMixin
-from .scores import ScoreOutlierMixin
+from .scores import ScoreOutlierMixin, weighted_mean
+from .streaming import StreamingMixin
 from .training import ROWS_BY_WEIGHT, TrainingMixin
 
 
@@ -53,6 +55,7 @@ class BaseAutoencoder(
     ScoreOutlierMixin,
     GenerativeMixin,
     NamesMixin,
+    StreamingMixin,
     NetSavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -74,9 +77,10 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Blocks} of shape (n_samples, n_features)
             The rows; NaN marks an entry that is not known. Sparse rows are made dense a batch at
-            a time, what is not stored being zero.
+            a time, what is not stored being zero. :class:`skae.streams.Blocks`, and what it takes
+            that is no array or frame, is read a block at a time.
         y : None
             Ignored.
         target : array-like of shape (n_samples, n_outputs), default=None
@@ -94,6 +98,8 @@ class BaseAutoencoder(
         return self._fit_given(X, target=target, sample_weight=sample_weight)
 
     def _fit_given(self, X, **given):
+        if is_source(X):
+            return self._fit_blocks(X, given)
         continued = self.warm_start and hasattr(self, "net_")
         if continued:
             check_goes_on(self, self._made_with)
@@ -468,15 +474,6 @@ def dense_format_for(estimator, X):
     """That of X for what stands around the estimator: tables are dense, and may have any axes."""
     format = row_format_for(estimator, X)
     return Axes() if isinstance(format, SparseTable) else format
-
-
-def weighted_mean(scores, sample_weight=None):
-    """The score of rows from those of each."""
-    if sample_weight is not None:
-        sample_weight = check_sample_weights(sample_weight, scores, scores.dtype)
-        if not sample_weight.sum() > 0:
-            raise ValueError("sample_weight has no weight above 0, so there is no mean.")
-    return float(np.average(scores, weights=sample_weight))
 
 
 def standardized(X, center, scale):

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.base import OutlierMixin
 
+from ..rows.weights import check_sample_weights
+
 # The share of held-out rows that contamination="auto" lets `predict` call outliers.
 AUTO_SHARE = 0.1
 # As many training rows do for that share, where none were held out.
@@ -63,3 +65,12 @@ class ScoreOutlierMixin(OutlierMixin):
         labels : ndarray of shape (n_samples,)
         """
         return np.where(self.decision_function(X, **given) < 0, -1, 1)
+
+
+def weighted_mean(scores, sample_weight=None):
+    """The score of rows from those of each."""
+    if sample_weight is not None:
+        sample_weight = check_sample_weights(sample_weight, scores, scores.dtype)
+        if not sample_weight.sum() > 0:
+            raise ValueError("sample_weight has no weight above 0, so there is no mean.")
+    return float(np.average(scores, weights=sample_weight))

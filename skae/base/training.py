@@ -137,8 +137,7 @@ class TrainingMixin:
         Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
         that they were not trained on.
         """
-        n_folds = N_FOLDS if self.refit and len(rows) < FOLDS_BELOW else 1
-        splits = list(held_out(len(rows), self.validation_fraction, n_folds, self._seed))
+        splits = self._splits(len(rows))
         kept, held = ([rows.take(index) for index in part] for part in zip(*splits, strict=True))
         if rows.weight is not None:
             kept = [part.weighed_among(part.weight.mean()) for part in kept]
@@ -270,10 +269,13 @@ class TrainingMixin:
     def _max_epochs(self, rows):
         if self.max_epochs != "auto":
             return self.max_epochs
-        n_updates = N_UPDATES if len(rows) >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
-        if self._takes_long():
-            n_updates *= FROM_SCRATCH
+        n_updates = self._n_updates(len(rows))
         return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
+
+    def _n_updates(self, n_rows):
+        """Steps that training needs, whatever the rows."""
+        n_updates = N_UPDATES if n_rows >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
+        return n_updates * (FROM_SCRATCH if self._takes_long() else 1)
 
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from .batches import Batch, Batches, SparseRows, as_tensor, dense
 from .checks import factor_of
 from .seeds import redirecting
+from .stream import Stream
 
 # Elements of X that one inference step takes: enough to keep the cores busy, few enough to stay
 # in the caches.
@@ -122,6 +123,8 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         if training:
+            if isinstance(dataset, Stream):  # of which an epoch is a part
+                dataset = dataset.part(len(self.history))
             return Batches(dataset, self.n_batches, shuffle=True)
         return Batches(dataset, n_inference_steps(dataset.x), shuffle=False)
 

@@ -156,6 +156,7 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
     ease_ridge: Any = "auto"
     early_stopping: bool = False
 
+    _streams = False  # EASE is of all choices
     _parameter_constraints = {
         "likelihood": [StrOptions({"multinomial"})],
         "input_dropout": [Interval(Real, 0, 1, closed="left")],

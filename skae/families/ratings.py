@@ -164,6 +164,7 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     keep_training_rows: bool = True
     early_stopping: bool = False
 
+    _streams = False  # biases are of all ratings
     _parameter_constraints = {
         "based_on": [StrOptions({"users", "items"})],
         "biases": ["boolean"],

@@ -159,6 +159,7 @@ class SequenceAutoencoder(BaseAutoencoder):
     n_channels: int | None = None
     hidden_layer_sizes: Any = ()
 
+    _streams = False  # rows are lists of any length
     _parameter_constraints = {
         "cell": [StrOptions(set(CELLS))],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],

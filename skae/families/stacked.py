@@ -202,6 +202,7 @@ class StackedAutoencoder(BaseAutoencoder):
     layer: Any = None
     fine_tune: bool = True
 
+    _streams = False  # layers are trained on the codes of all rows
     _parameter_constraints = {
         "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
         "activation": [StrOptions(set(OUTPUT_ACTIVATIONS))],

@@ -9,11 +9,12 @@ import torch
 
 from .._errors import warn
 from .._sklearn import Interval, StrOptions
-from ..base.autoencoder import BaseAutoencoder, weighted_mean
+from ..base.autoencoder import BaseAutoencoder
 from ..base.conditional import ConditionalMixin
 from ..base.drawn_rows import DrawnRowsMixin
 from ..base.generation import check_n_samples
 from ..base.likelihood import LikelihoodMixin
+from ..base.scores import weighted_mean
 from ..engine.net import as_batch
 from ..engine.seeds import Redirected, draw_seed
 from ..engine.variational_objective import VariationalObjective

@@ -1,0 +1,203 @@
+"""`fit` on rows that do not fit into memory, and answers for them a block at a time."""
+
+import math
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..engine.seeds import draw_seed
+from ..engine.stream import Stream, ahead
+from ..nn.randomness import Draws, drawing
+from ..rows.blocks import Blocks, is_source
+from ..rows.frames import is_frame, library_of
+from .going_on import check_goes_on
+from .training import FEWEST_EPOCHS, losses_of
+
+# What is held of the rows at a time, in float32: those that the format, the units and the start are
+# learned of, and those of one part of the training.
+SAMPLE_BYTES, PART_BYTES = 2**26, 2**26
+MOST_HELD_OUT = 2**14  # rows
+# After so many steps another pass adds little; few rows are gone through as often as in `fit`.
+ENOUGH_STEPS = 5000
+WHOLE = ("target", "condition", "sample_weight")
+
+
+class StreamingMixin:
+    """Training on `Blocks`.
+
+    A first pass counts the rows and draws a sample: of it the format, the units, the start and the
+    held-out rows are. Then the net is trained part by part, and kept as it was where it rebuilt the
+    held-out rows best, the start included.
+    """
+
+    _streams = True  # whether a family can be trained so
+
+    def _fit_blocks(self, source, beside):
+        """What `fit` does, with rows that are read again in each pass."""
+        name = type(self).__name__
+        if not self._streams:
+            raise ValueError(f"{name} needs all rows at once: X cannot be blocks, give an array.")
+        given = [word for word in WHOLE if beside.get(word) is not None]
+        if given:
+            raise ValueError(f"{given[0]} cannot be given with blocks: {name} streams X alone.")
+        blocks = source if isinstance(source, Blocks) else Blocks(source)
+        continued = self.warm_start and hasattr(self, "net_")
+        if continued:
+            check_goes_on(self, self._made_with)
+        self._seed = draw_seed(self.random_state)
+        sample, n_rows = draw_sample(blocks, self._seed)
+        n_held = min(MOST_HELD_OUT, math.ceil(self.validation_fraction * len(sample)))
+        n_held = n_held if self.early_stopping and len(sample) >= 2 * n_held else 0
+        given = self._check_given(sample.rows, reset=not continued, training=True)
+        self._check_support(given, training=True)
+        self._key = None
+        net = self.net_ if continued else None
+        if self.checkpoint is not None:
+            self._find_checkpoint(given, net)
+        if not continued:
+            self._learn_units(given)
+        held, kept = given.take(np.arange(n_held)), given.take(np.arange(n_held, len(sample)))
+
+        def batches(rng):
+            for place, block in ahead(blocks.numbered(rng)):
+                block = trained_on(
+                    block, keys_of(self._seed, place, block), sample.last_key(n_held)
+                )
+                if n_rows_of(block):
+                    read = self._check_given(block, training=True)
+                    self._check_support(read, training=True)
+                    yield self._as_rows(read).dense()
+
+        return self._fit_stream(kept, held if n_held else None, batches, n_rows - n_held, net)
+
+    def _fit_stream(self, kept, held, batches, n_rows, net):
+        """Train part by part: an epoch of `train` is a part of a pass."""
+        start = self._as_rows(kept)
+        width = 4 * math.prod(start.x.shape[1:])
+        n_part = int(np.clip(PART_BYTES // width, 1, n_rows))
+        n_batches = math.ceil(n_part / self._batch_size(start))
+        n_parts = self._n_passes(n_rows, n_rows / n_part * n_batches) * n_rows // n_part
+        context = self._init_callback_context(max_subtasks=1)
+        data = {"X": None, "y": None}
+        with drawing(Draws(self._seed)):
+            net = self._make_net(start, n_parts, net, self.callbacks, n_batches)
+            held_rows = None if held is None else [self._hold_out(self._as_rows(held))]
+            stream = Stream(batches, n_part, self._seed)
+            patience = self.n_iter_no_change
+            run = self._train(
+                [net], [stream], held_rows, n_parts, patience, "fit blocks", data, context
+            )
+        self.interrupted_ = run.interrupted
+        if self.interrupted_:
+            self._warn_interrupted()
+        n_iter = len(run.losses) if held is None else run.best_epoch
+        scores = None if held is None else self._score_samples(held, net)
+        self._keep(kept, net, n_iter, scores)
+        self.loss_curve_ = losses_of(net)[:n_iter]
+        self.validation_loss_curve_ = run.losses if held else None
+        self.best_loss_ = run.losses[n_iter] if held else min(self.loss_curve_, default=None)
+        return self
+
+    def _n_passes(self, n_rows, n_steps):
+        """Passes over all rows: fewer the more there are, and at least one."""
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        least = math.ceil(self._n_updates(n_rows) / n_steps)
+        return max(least, min(FEWEST_EPOCHS, math.ceil(ENOUGH_STEPS / n_steps)))
+
+    def transform_blocks(self, source):
+        """Codes of rows that are read a block at a time; all of them are never in memory.
+
+        Parameters
+        ----------
+        source : Blocks, or what :class:`skae.streams.Blocks` takes
+            The rows.
+
+        Returns
+        -------
+        codes : Blocks
+            Of which each block is encoded when it is gone through; ``write_npy`` and
+            ``write_parquet`` put them into files. For another method, write
+            ``Blocks(source).map(estimator.score_samples)``.
+        """
+        return Blocks(source).map(self.transform)
+
+
+class Sample:
+    """Rows drawn from blocks, in the order of their keys."""
+
+    def __init__(self, rows, keys):
+        self.rows, self.keys = rows, keys
+
+    def __len__(self):
+        return len(self.keys)
+
+    def last_key(self, n):
+        """Rows of smaller keys, or of this one, are the first n."""
+        return self.keys[n - 1] if n else -np.inf
+
+
+def draw_sample(blocks, seed):
+    """As many rows as `SAMPLE_BYTES` hold, each as likely, and how many there are in all."""
+    parts, keys, limit, n_rows = [], [], np.inf, 0
+    for place, block in blocks.numbered():
+        if is_source(block) or not (is_frame(block) or hasattr(block, "shape")):
+            raise TypeError(f"X must give blocks of rows, but gave {type(block).__name__}.")
+        n_rows += n_rows_of(block)
+        of_block = keys_of(seed, place, block)
+        chosen = np.flatnonzero(of_block <= limit)
+        if not len(chosen):
+            continue
+        parts.append(rows_of(block, chosen))
+        keys.append(of_block[chosen])
+        n_most = max(1, SAMPLE_BYTES // (4 * max(1, math.prod(np.shape(block)[1:]))))
+        n_kept = sum(map(len, keys))
+        if n_kept > 2 * n_most:
+            limit, parts, keys = pruned(parts, keys, n_most)
+    if not n_rows:
+        raise ValueError("X has no rows: a minimum of 1 is required.")
+    _, (rows,), (keys,) = pruned(parts, keys, n_most)
+    return Sample(rows, keys), n_rows
+
+
+def pruned(parts, keys, n):
+    """The rows of the smallest keys, in their order, and the largest of these."""
+    keys = np.concatenate(keys)
+    order = np.argsort(keys, kind="stable")[:n]
+    return keys[order[-1]], [rows_of(concatenated(parts), order)], [keys[order]]
+
+
+def keys_of(seed, place, block):
+    """A random number for each row of a block, the same in each pass."""
+    return np.random.default_rng([seed, 1, *place]).random(n_rows_of(block))
+
+
+def trained_on(block, keys, last_held_out):
+    """The rows of a block that are not held out."""
+    keep = keys > last_held_out
+    return block if keep.all() else rows_of(block, np.flatnonzero(keep))
+
+
+def n_rows_of(block):
+    return block.shape[0] if hasattr(block, "shape") else len(block)
+
+
+def rows_of(block, index):
+    return block.iloc[index] if hasattr(block, "iloc") else block[index]
+
+
+def concatenated(parts):
+    """Blocks of one kind as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if library_of(parts[0]) == "pandas":
+        import pandas as pd
+
+        return pd.concat(parts, ignore_index=True)
+    if library_of(parts[0]) == "polars":
+        import polars as pl
+
+        return pl.concat(parts)
+    if sp.issparse(parts[0]):
+        return sp.vstack(parts).tocsr()
+    return np.concatenate(parts)

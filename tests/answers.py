@@ -7,6 +7,8 @@ from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from skae.streams import Blocks
+
 # Methods that train, describe or configure.
 SILENT = {
     "calibrate",
@@ -56,7 +58,8 @@ def everything_said(estimator, X):
         if name == "inverse_transform":
             given["X"] = estimator.transform(X)
         try:
-            said[name] = method(**given)
+            answer = method(**given)
+            said[name] = list(answer) if isinstance(answer, Blocks) else answer
         except REFUSALS as refusal:
             said[name] = repr(refusal)
     names = [name for name in dir(estimator) if name.endswith("_") and not name.endswith("__")]

@@ -23,6 +23,8 @@ from borderline import N_ROWS, odd_rows, odd_values, table
 from discovery import ALL_ESTIMATORS, quick
 from sklearn.exceptions import NotFittedError
 
+from skae.streams import Blocks
+
 SECONDS = 30  # after which a draw has hung
 MEMORY = 6 * 2**30  # which it may take: more is a fault that ends no other process
 # What names rows, beside the names of parameters; and messages that scikit-learn's checks ask for.
@@ -149,6 +151,7 @@ class Draw:
             warnings.filterwarnings("error", category=RuntimeWarning, module="skae")
             try:
                 answer = method(*args, **kwargs)
+                answer = list(answer) if isinstance(answer, Blocks) else answer
             except NotFittedError:
                 return False
             except (ValueError, TypeError) as error:

@@ -11,7 +11,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
-from skae import Autoencoder, ConvolutionalAutoencoder, StackedAutoencoder
+from skae import (
+    Autoencoder,
+    AutoencoderCompressor,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    ConvolutionalAutoencoder,
+    StackedAutoencoder,
+)
 from skae.base import streaming
 from skae.engine.stream import Stream
 from skae.streams import Blocks
@@ -275,6 +282,20 @@ def test_warm_start_goes_on(X):
     center = model.center_
     assert model.set_params(max_epochs=3).fit(Blocks(X)).score(X) > first
     assert_array_equal(model.center_, center)
+
+
+@over(STREAMING)
+def test_all_else_takes_rows_in_memory_and_says_so(cls, X):
+    model = quick(cls).fit(X)
+    for given in (Blocks(X), pl.DataFrame(X).lazy()):
+        with pytest.raises(TypeError, match="read a block at a time"):
+            model.score_samples(given)
+
+
+@over([AutoencoderOutlierDetector, AutoencoderImputer, AutoencoderCompressor])
+def test_what_stands_around_takes_rows_in_memory_and_says_so(cls, X):
+    with pytest.raises(TypeError, match="read a block at a time"):
+        quick(cls).fit(Blocks(X))
 
 
 # -- answers ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
 
 from ..engine.seeds import draw_seed
 from ..engine.stream import Stream, ahead
@@ -105,22 +106,23 @@ class StreamingMixin:
         least = math.ceil(self._n_updates(n_rows) / n_steps)
         return max(least, min(FEWEST_EPOCHS, math.ceil(ENOUGH_STEPS / n_steps)))
 
-    def transform_blocks(self, source):
+    def transform_blocks(self, X):
         """Codes of rows that are read a block at a time; all of them are never in memory.
 
         Parameters
         ----------
-        source : Blocks, or what :class:`skae.streams.Blocks` takes
+        X : Blocks, or what :class:`skae.streams.Blocks` takes
             The rows.
 
         Returns
         -------
-        codes : Blocks
-            Of which each block is encoded when it is gone through; ``write_npy`` and
+        X_new : Blocks
+            Codes; each block is encoded when it is gone through. ``write_npy`` and
             ``write_parquet`` put them into files. For another method, write
             ``Blocks(source).map(estimator.score_samples)``.
         """
-        return Blocks(source).map(self.transform)
+        check_is_fitted(self)
+        return Blocks(X).map(self.transform)
 
 
 class Sample:

@@ -176,7 +176,8 @@ def write_header(file, like, n_rows):
 
 def is_source(X):
     """Whether X is read a block at a time, without being asked to be."""
-    lazy = hasattr(X, "collect_batches") or hasattr(X, "to_batches") or is_of_dask(X)
+    of_arrow = hasattr(X, "to_batches") and hasattr(X, "to_table")  # a Table is in memory
+    lazy = hasattr(X, "collect_batches") or of_arrow or is_of_dask(X)
     return isinstance(X, Blocks | str | Path) or lazy
 
 

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .._errors import listed
 from ..engine.batches import SparseRows
+from .blocks import is_source
 from .given import FLOATS, untensored
 
 DATES = "mM"
@@ -98,9 +99,11 @@ def plain(X, name="X"):
             "give a frame, in which columns of dates and durations are taken for numbers, or "
             f"{name}.astype(float)."
         )
-    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+    if is_source(X) and not isinstance(X, str):
         raise TypeError(
-            f"{name} is a {type(X).__name__} that is not computed yet: give {name}.collect()."
+            f"{name} is a {type(X).__name__}, which is read a block at a time by `fit` of most "
+            "families and by `transform_blocks`; all else takes rows that are in memory: give an "
+            f"array or a frame, such as {name}.collect() of a LazyFrame."
         )
     X = untensored(X, name)
     if sp.issparse(X):

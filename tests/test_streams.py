@@ -112,6 +112,12 @@ def test_what_is_no_source(source, error, text):
         Blocks(source)
 
 
+@pytest.mark.parametrize("function", [lambda rows: rows, lambda: 3])
+def test_functions_that_give_no_blocks(function):
+    with pytest.raises(TypeError, match="function without arguments"):
+        list(Blocks(function))
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(ValueError, match="no .parquet file"):
         Blocks(tmp_path)

@@ -180,7 +180,7 @@ class OfQuantized(OfAutoencoder):
     """Vectors of the codebook, or their numbers."""
 
     def __init__(self, estimator, methods, dtype):
-        self.of_numbers = estimator.output == "indices"
+        self.of_numbers = estimator.output != "vectors"
         codes_given = self.of_numbers and methods[0] in OF_CODES
         # Numbers have no precision: what they stand for has the codebook's.
         super().__init__(estimator, methods, torch.float32 if codes_given else dtype)

@@ -82,7 +82,7 @@ def set_shapes(operator):
 
 def is_of_indices(estimator, method):
     """Whether an answer is the numbers of vectors of a codebook."""
-    return method == "transform" and getattr(estimator, "output", None) == "indices"
+    return method == "transform" and getattr(estimator, "output", "vectors") != "vectors"
 
 
 def convert(scope, operator, container):

@@ -59,9 +59,10 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         Weight of the distance between codes and their vectors.
     decay : float, default=0.95
         Share of the running means that is kept at each step.
-    output : {"vectors", "indices"}, default="vectors"
+    output : {"vectors", "indices", "bytes"}, default="vectors"
         What `transform` gives and `inverse_transform` takes: the vectors of a code one after the
-        other, or their numbers in the codebook.
+        other, or their numbers in the codebook, as int64 or in the smallest unsigned type: a byte
+        for each up to a ``codebook_size`` of 256, two up to 65 536.
     **other_parameters
         Those of :class:`Autoencoder`, with the same defaults.
 
@@ -121,7 +122,7 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         "embedding_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "commitment": [Interval(Real, 0, None, closed="left")],
         "decay": [Interval(Real, 0, 1, closed="left")],
-        "output": [StrOptions({"vectors", "indices"})],
+        "output": [StrOptions({"vectors", "indices", "bytes"})],
     }
 
     _module_class = VectorQuantizedEncoderDecoder
@@ -141,7 +142,13 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         """
         if self.output == "vectors":
             return super().transform(X)
-        return self._indices(self._inputs(X))
+        return self._numbered(self._indices(self._inputs(X)))
+
+    def _numbered(self, indices):
+        """Numbers of vectors in the type that ``output`` asks for."""
+        if self.output == "indices":
+            return indices
+        return indices.astype(np.min_scalar_type(self.codebook_size - 1))
 
     def inverse_transform(self, X):
         """The rows that codes stand for.
@@ -156,7 +163,7 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         X_original : ndarray of shape (n_samples, `n_outputs_`), or a frame
             As :meth:`Autoencoder.inverse_transform` gives it.
         """
-        if self.output == "indices":
+        if self.output != "vectors":
             X = self._look_up(X)
         return super().inverse_transform(X)
 
@@ -180,12 +187,12 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
 
     @property
     def _n_features_out(self):
-        pieces = self.embedding_size_ if self.output == "indices" else 1
+        pieces = self.embedding_size_ if self.output != "vectors" else 1
         return self.code_size_ // pieces
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if self.output == "indices":
+        if self.output != "vectors":
             tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -241,4 +248,5 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
         )
         if self.output == "vectors":
             return codes
-        return self.net_.map_batches(lambda module, z: module.quantizer.indices(z), codes)
+        indices = self.net_.map_batches(lambda module, z: module.quantizer.indices(z), codes)
+        return self._numbered(indices)

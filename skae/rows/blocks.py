@@ -211,7 +211,7 @@ def parts_of(source, n) -> Iterator[Callable]:
         for part in source:
             yield from parts_of(part, n)
     elif callable(source):
-        yield source
+        yield partial(called, source)
     elif hasattr(source, "__iter__") and iter(source) is not source:
         yield partial(iter, source)
     elif hasattr(source, "__iter__"):
@@ -228,6 +228,16 @@ def parts_of(source, n) -> Iterator[Callable]:
 
 def is_c(array):
     return array.flags.c_contiguous and array.ndim > 1
+
+
+def called(source):
+    try:
+        return iter(source())
+    except TypeError as error:
+        raise TypeError(
+            f"source must be a function without arguments that gives an iterator of blocks of rows: "
+            f"{error}."
+        ) from error
 
 
 def mapped(part, functions):

@@ -148,6 +148,18 @@ def test_bad_parameters(params, message, X):
         VectorQuantizedAutoencoder(**{**QUICK, **params}).fit(X)
 
 
+@pytest.mark.parametrize(("codebook_size", "dtype"), [(16, "u1"), (256, "u1"), (257, "u2")])
+def test_bytes_are_the_numbers_in_the_smallest_type(codebook_size, dtype, X):
+    settings = {**QUICK, "codebook_size": codebook_size}
+    numbers = VectorQuantizedAutoencoder(output="indices", **settings).fit(X)
+    small = VectorQuantizedAutoencoder(output="bytes", **settings).fit(X)
+    codes = small.transform(X)
+    assert codes.dtype == np.dtype(dtype)
+    assert (codes == numbers.transform(X)).all()
+    assert_allclose(small.inverse_transform(codes), numbers.inverse_transform(codes))
+    assert small.get_feature_names_out().shape == (codes.shape[1],)
+
+
 @pytest.mark.parametrize("indices", [[[0, 16]], [[-1, 0]], [[0.5, 0]], [[0, 0, 0]]])
 def test_numbers_of_no_vector(indices, X):
     ae = VectorQuantizedAutoencoder(output="indices", **QUICK).fit(X)

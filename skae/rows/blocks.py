@@ -235,7 +235,7 @@ def called(source):
         return iter(source())
     except TypeError as error:
         raise TypeError(
-            f"source must be a function without arguments that gives an iterator of blocks of rows: "
+            "source must be a function without arguments that gives an iterator of blocks of rows: "
             f"{error}."
         ) from error
 

@@ -282,6 +282,18 @@ def test_a_source_that_dries_up(X, monkeypatch):
         Autoencoder(2, max_epochs=1).fit(Blocks(lambda: once.pop() if once else iter([])))
 
 
+def test_a_memory_map_that_memory_would_not_hold_is_streamed(X, tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", X)
+    rows = np.load(tmp_path / "x.npy", mmap_mode="r")
+    settings = {"code_size": 2, "max_epochs": 2, "random_state": 0}
+    small = Autoencoder(**settings).fit(rows)
+    monkeypatch.setattr("skae.rows.blocks.memory_bytes", lambda: 3 * X.nbytes)
+    large = Autoencoder(**settings).fit(rows)
+    streamed = Autoencoder(**settings).fit(Blocks(rows))
+    assert_array_equal(large.transform(rows), streamed.transform(X))
+    assert not np.array_equal(small.transform(X), large.transform(X))
+
+
 def test_warm_start_goes_on(X):
     model = quick(Autoencoder, warm_start=True, max_epochs=1).fit(Blocks(X))
     first = model.score(X)

@@ -22,7 +22,7 @@ from ..engine.checks import check_trainable
 from ..engine.devices import resolve_device
 from ..engine.net import row_errors
 from ..engine.seeds import draw_seed
-from ..rows.blocks import is_source
+from ..rows.blocks import is_streamed
 from ..rows.columns import Columns
 from ..rows.format import Formatted
 from ..rows.given import (
@@ -98,7 +98,7 @@ class BaseAutoencoder(
         return self._fit_given(X, target=target, sample_weight=sample_weight)
 
     def _fit_given(self, X, **given):
-        if is_source(X):
+        if is_streamed(X):
             return self._fit_blocks(X, given)
         continued = self.warm_start and hasattr(self, "net_")
         if continued:

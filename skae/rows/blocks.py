@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from .._errors import memory_bytes
 from .frames import is_frame
 
 ROWS = 65_536  # of a block, where the source does not say
+MOST_MAPPED = 0.25  # of the machine's memory: larger memory maps are streamed
 
 
 class Blocks:
@@ -179,6 +181,14 @@ def is_source(X):
     of_arrow = hasattr(X, "to_batches") and hasattr(X, "to_table")  # a Table is in memory
     lazy = hasattr(X, "collect_batches") or of_arrow or is_of_dask(X)
     return isinstance(X, Blocks | str | Path) or lazy
+
+
+def is_streamed(X):
+    """Whether `fit` reads X a block at a time: sources, and memory maps that memory would not hold.
+
+    A fit of rows in memory takes several times what they do.
+    """
+    return is_source(X) or isinstance(X, np.memmap) and X.nbytes > MOST_MAPPED * memory_bytes()
 
 
 def is_of_dask(X):

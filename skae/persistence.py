@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from .around.classifier import AutoencoderClassifier
 from .around.column_codec import ColumnCodec
 from .around.compressor import AutoencoderCompressor
+from .around.fixed_rate import FixedRate
 from .around.grids import Grid
 from .around.head import TrainedHead
 from .around.imputer import AutoencoderImputer
@@ -76,7 +77,7 @@ ESTIMATORS = (
 FORMATS = (Axes, Columns, Images, Ratings, Sequences, SparseTable, Table, Tokens)
 SCORES = (ErrorScores, Isolation, IsolationNeighborScores, LocalDistances, NeighborScores)
 KINDS = (Category, Clock, Day, Moment, Number, Unlearned)
-COMPRESSION = (ColumnCodec, Grid, Prediction)
+COMPRESSION = (ColumnCodec, FixedRate, Grid, Prediction)
 PARTS = (*FORMATS, *KINDS, *SCORES, *COMPRESSION)
 PARTS += (Condition, Fold, Histogram, SparseRows, Steps, TrainedHead)
 CLASSES = {cls.__name__: cls for cls in (*ESTIMATORS, *PARTS)}

@@ -134,6 +134,17 @@ def dtypes_of(header, n_columns):
     return [carried] * n_columns if isinstance(carried, str) else carried
 
 
+def in_dtype(column, dtype):
+    """Numbers as a column of a dtype: rounded where that is of whole numbers."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        return column.astype(dtype)
+    if dtype.kind == "b":
+        return column > 0.5
+    limits = np.iinfo(dtype)
+    return np.rint(column).clip(limits.min, limits.max).astype(dtype)
+
+
 def restored(header, columns):
     """X, of its columns."""
     if header["names"] is None:

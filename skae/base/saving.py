@@ -1,5 +1,6 @@
 """What of an estimator goes into pickles and files: what inference needs, and nothing else."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -91,7 +92,7 @@ class SavingMixin(DocumentedMixin):
         version = state.pop(VERSION, "unknown")
         if version != __version__:
             warnings.warn(OtherVersionWarning(type(self).__name__, version), stacklevel=2)
-        vars(self).update(state)
+        vars(self).update({**defaults_of(type(self)), **state})  # parameters newer than the state
 
     def _state_for_file(self):
         """The state as a file has it, which says its version itself."""
@@ -105,6 +106,12 @@ class SavingMixin(DocumentedMixin):
     def _take_state_from_file(self, state):
         """Become what a file says, which may say anything."""
         self.__setstate__({**state, VERSION: __version__})
+
+
+def defaults_of(cls):
+    """The defaults of the parameters of a class."""
+    known = inspect.signature(cls.__init__).parameters.values()
+    return {p.name: p.default for p in known if p.default is not p.empty}
 
 
 class NetSavingMixin(SavingMixin):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pickle
 import zlib
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skae import (
     Autoencoder,
@@ -24,6 +27,7 @@ from skae import (
 from skae.around import column_codec
 from skae.around.container import DamagedBytes
 from skae.around.entropy import LARGEST, bits_after, numbers_of, pack, tokens_of, unpack
+from skae.around.fixed_rate import FixedRate
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=", "ignore:Posterior collapse")
 
@@ -211,3 +215,137 @@ def test_bounds_that_are_none(table, max_error):
 def test_texts_are_refused():
     with pytest.raises(ValueError, match="'a'"):
         compressor().fit(pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}))
+
+
+# -- a rate -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def curved():
+    """Rows near a surface of two dimensions."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(600, 2))
+    return np.tanh(z @ rng.normal(size=(2, 8))) + 0.02 * rng.normal(size=(600, 8))
+
+
+def at_rate(rate, X, **settings):
+    return AutoencoderCompressor(
+        Autoencoder(2, hidden_layer_sizes=(32,), **settings), rate=rate, random_state=0
+    ).fit(X)
+
+
+@pytest.mark.parametrize("rate", [1, 5, 8, 13, 24])
+def test_a_rate_is_the_size_of_codes(rate, curved):
+    compressor = at_rate(rate, curved[:400])
+    codes = compressor.transform(curved[400:])
+    assert codes.shape == (200, -(-rate // 8))
+    assert codes.dtype == np.uint8
+    assert compressor.code_bits_.sum() == rate
+    padding = np.unpackbits(codes, axis=1)[:, rate:]
+    assert not padding.any()
+    content = compressor.compress(curved[400:])
+    assert codes.nbytes < len(content) < codes.nbytes + 400
+    rebuilt = compressor.inverse_transform(codes)
+    assert_array_equal(compressor.decompress(content), rebuilt)
+    errors = np.square(rebuilt - curved[400:]).sum(1)
+    assert compressor.score(curved[400:]) == pytest.approx(-errors.mean())
+
+
+def test_more_bits_less_error_down_to_that_of_the_code(curved):
+    scores = [at_rate(rate, curved[:400]).score(curved[400:]) for rate in (2, 6, 10, 24)]
+    assert (np.diff(scores) > 0).all()
+    whole = at_rate(24, curved[:400])
+    unrounded = whole.autoencoder_.reconstruct(curved[400:]) - curved[400:]
+    assert scores[-1] == pytest.approx(-np.square(unrounded).sum(1).mean(), rel=0.02)
+
+
+def test_bits_go_where_the_row_depends_on_the_code():
+    """Of a linear map all is known: twice the standard deviation is one bit more."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 4)) * [8, 4, 2, 1]
+    pca = AutoencoderCompressor(Autoencoder(4, max_epochs=0), rate=14, random_state=0).fit(X)
+    assert_array_equal(pca.code_bits_, [5, 4, 3, 2])
+    # the distortion of Lloyd-Max levels of a normal distribution, by Max (1960)
+    known = {2: 0.1175, 3: 0.03454, 4: 0.009497, 5: 0.002499}
+    expected = sum(known[b] * v for b, v in zip([5, 4, 3, 2], X.var(axis=0), strict=True))
+    assert -pca.score(X) == pytest.approx(expected, rel=0.08)
+
+
+def test_a_scale_of_the_code_changes_nothing(curved):
+    """Codes of a first number that is a thousand times too large: the slope says what it is."""
+    quantizer = FixedRate(8).learn(curved[:, :2], lambda codes: codes)
+    stretch = np.array([1000.0, 1.0])
+    other = FixedRate(8).learn(curved[:, :2] * stretch, lambda codes: codes / stretch)
+    assert_allclose(
+        other.unpack(other.pack(curved[:, :2] * stretch)) / stretch,
+        quantizer.unpack(quantizer.pack(curved[:, :2])),
+        atol=1e-3,
+    )
+
+
+def test_containers_come_back_from_a_rate(curved):
+    frame = pd.DataFrame(curved, columns=list("abcdefgh"))
+    frame["a"] = (10 * frame["a"]).round().astype("int16")
+    frame["b"] = frame["b"] > 0
+    compressor = at_rate(24, frame)
+    back = compressor.decompress(compressor.compress(frame))
+    assert (back.dtypes == frame.dtypes).all()
+    assert (back["b"] == frame["b"]).mean() > 0.8
+    images = np.round(curved.reshape(-1, 2, 4) * 50 + 100).astype(np.uint8)
+    maker = ConvolutionalAutoencoder(2, channels=(4,), max_epochs=1, random_state=0)
+    compressor = AutoencoderCompressor(maker, rate=24, random_state=0).fit(images)
+    back = compressor.decompress(compressor.compress(images))
+    assert back.shape == images.shape
+    assert back.dtype == np.uint8
+    assert compressor.inverse_transform(compressor.transform(images)).shape == images.shape
+
+
+def test_a_rate_in_a_search_and_a_pipeline(curved):
+    make = AutoencoderCompressor(Autoencoder(2, max_epochs=0), rate=12, random_state=0)
+    search = GridSearchCV(make, {"autoencoder__code_size": [1, 4], "rate": [12]}, cv=2).fit(curved)
+    assert search.best_params_["autoencoder__code_size"] == 4
+    codes = make_pipeline(StandardScaler(), clone(make)).fit_transform(curved)
+    assert codes.dtype == np.uint8
+
+
+def test_a_rate_in_files_and_damaged_bytes(curved, tmp_path):
+    compressor = at_rate(13, curved, max_epochs=0)
+    compressor.save(tmp_path / "c.skae")
+    same = load(tmp_path / "c.skae")
+    content = compressor.compress(curved)
+    assert_array_equal(same.decompress(content), compressor.decompress(content))
+    assert pickle.loads(pickle.dumps(compressor)).compress(curved) == content
+    other = at_rate(12, curved, max_epochs=0)
+    with pytest.raises(ValueError, match="fingerprint"):
+        other.decompress(content)
+    for damaged in (content[:-7], content[:50] + b"x" + content[51:]):
+        with pytest.raises(ValueError, match="damaged"):
+            compressor.decompress(damaged)
+
+
+@pytest.mark.parametrize(
+    ("X", "text"),
+    [
+        (np.zeros((3, 2)), "from 0 to 255"),
+        (np.zeros((3, 5), int), "2 integers"),
+        (np.full((3, 2), 256), "from 0 to 255"),
+        (np.full((3, 2), -1), "from 0 to 255"),
+    ],
+)
+def test_what_are_no_codes(X, text, curved):
+    with pytest.raises(ValueError, match=text):
+        at_rate(13, curved, max_epochs=0).inverse_transform(X)
+
+
+def test_without_a_rate_there_are_no_codes(curved):
+    for rate in (0, 2.5, "8"):
+        with pytest.raises(ValueError, match="'rate' parameter"):
+            at_rate(rate, curved)
+    assert not hasattr(AutoencoderCompressor(), "transform")
+    assert hasattr(AutoencoderCompressor(rate=8), "transform")
+
+
+def test_missing_entries_come_back_filled_from_a_rate(curved):
+    gappy = np.where(np.random.default_rng(0).random(curved.shape) < 0.1, np.nan, curved)
+    compressor = at_rate(16, gappy, max_epochs=0)
+    assert np.isfinite(compressor.decompress(compressor.compress(gappy))).all()

@@ -2,7 +2,9 @@
 
 Each table is cut in half at random; the model is fitted to one half and compresses the other. All
 coders are given the same whole numbers on one grid. ``--data DIR`` has the tables ``adbench/``;
-without it, scikit-learn's wine, breast cancer and digits.
+without it, scikit-learn's wine, breast cancer and digits. ``--part rate`` has images at so many
+bytes each: by an autoencoder, by PCA with the same rounding and its best number of components,
+and by product quantization; on MNIST and faces with ``--data``, else on digits.
 """
 
 import lzma
@@ -12,11 +14,14 @@ import warnings
 import numpy as np
 import zstandard
 from pcodec import ChunkConfig, standalone
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.decomposition import PCA
 from tables import parser
 from threadpoolctl import threadpool_limits
 
 from skae import Autoencoder, AutoencoderCompressor
+from skae.around.compressor import BITS_OF_NUMBER
 
 SHARES = ("10%", "1%", "0.1%")
 
@@ -45,13 +50,79 @@ def alone(numbers):
     }
 
 
+def images(options):
+    """Names, images to learn of and others, as rows from 0 to 1."""
+    if options.data is not None and not options.quick:
+        file = np.load(options.data / "mnist.npz")
+        train, test = (file[part].reshape(-1, 784) / 255 for part in ("X_train", "X_test"))
+        yield "MNIST", train.astype(np.float32), test.astype(np.float32)
+        faces = np.load(options.data / "olivetti_faces.npz")["X"].reshape(400, -1)
+        faces = faces / faces.max()
+        is_test = np.arange(400) % 10 < 2
+        yield "faces", faces[~is_test].astype(np.float32), faces[is_test].astype(np.float32)
+        return
+    X = load_digits().data / 16
+    yield "digits", X[::2], X[1::2]
+
+
+def product_quantized(train, test, n_bytes):
+    """Squared error of a row by a codebook of 256 for each group of principal components."""
+    n = min(8 * n_bytes, *train.shape)
+    pca = PCA(n, random_state=0).fit(train)
+    codes, of_test = pca.transform(train), pca.transform(test)
+    groups = [np.arange(j, n, n_bytes) for j in range(n_bytes)]
+    for group in groups:
+        means = MiniBatchKMeans(min(256, len(train)), n_init=1, random_state=0)
+        means.fit(codes[:, group])
+        of_test[:, group] = means.cluster_centers_[means.predict(of_test[:, group])]
+    return np.square(pca.inverse_transform(of_test) - test).sum(1).mean()
+
+
+def rates(options):
+    """Squared error of images of so many bytes each."""
+    for name, train, test in images(options):
+        print(f"{name}: squared error of an image, {len(train)} to learn of, {len(test)} others")
+        for n_bytes in (4, 8) if options.quick else (4, 8, 16, 32):
+            rate = 8 * n_bytes
+            start = time.process_time()
+            settings = {"max_epochs": 5} if options.quick else {}
+            size = min(train.shape[1], rate // BITS_OF_NUMBER)
+            autoencoder = Autoencoder(size, random_state=0, **settings)
+            model = AutoencoderCompressor(autoencoder, rate=rate, random_state=0).fit(train)
+            seconds = time.process_time() - start
+            error = -model.score(test)
+            linear = {}
+            for bits in (2, 2.5, 3, 3.5, 4, 5):  # the best number, with the truth in hand
+                k = max(1, min(int(rate / bits), *train.shape))
+                pca = AutoencoderCompressor(Autoencoder(k, max_epochs=0), rate=rate, random_state=0)
+                linear[k] = -pca.fit(train).score(test)
+            best = min(linear, key=linear.get)
+            of_groups = product_quantized(train, test, n_bytes)
+            print(
+                f"  {n_bytes:2d} bytes: skae {error:.3f} (code of {size}, {seconds:.0f} s), PCA of "
+                f"{best} {linear[best]:.3f}, product quantization {of_groups:.3f}; "
+                f"{10 * np.log10(linear[best] / error):.1f} dB above PCA",
+                flush=True,
+            )
+
+
 def main():
     """Run from the command line."""
     options = parser(__doc__)
     options.add_argument("--rows", type=int, default=4000)
     options.add_argument("--every", type=int, default=4, help="take each so-manyth table")
+    options.add_argument("--part", choices=["bounds", "rate"])
     options = options.parse_args()
     warnings.simplefilter("ignore")
+    if options.part != "rate":
+        bounds(options)
+    if options.part != "bounds":
+        with threadpool_limits(1):
+            rates(options)
+
+
+def bounds(options):
+    """Bits an entry of tables, each entry within its bound."""
     ratios = {share: [] for share in SHARES}
     with threadpool_limits(1):
         for name, X in tables(options):

@@ -12,14 +12,12 @@ from ..nn.randomness import Draws, drawing
 from ..rows.blocks import Blocks, is_source
 from ..rows.frames import is_frame, library_of
 from .going_on import check_goes_on
-from .training import FEWEST_EPOCHS, losses_of
+from .training import losses_of
 
 # What is held of the rows at a time, in float32: those that the format, the units and the start are
 # learned of, and those of one part of the training.
 SAMPLE_BYTES, PART_BYTES = 2**26, 2**26
 MOST_HELD_OUT = 2**14  # rows
-# After so many steps another pass adds little; few rows are gone through as often as in `fit`.
-ENOUGH_STEPS = 5000
 WHOLE = ("target", "condition", "sample_weight")
 
 
@@ -77,7 +75,10 @@ class StreamingMixin:
         width = 4 * math.prod(start.x.shape[1:])
         n_part = int(np.clip(PART_BYTES // width, 1, n_rows))
         n_batches = math.ceil(n_part / self._batch_size(start))
-        n_parts = self._n_passes(n_rows, n_rows / n_part * n_batches) * n_rows // n_part
+        n_passes = self.max_epochs
+        if n_passes == "auto":
+            n_passes = self._n_epochs(n_rows, n_rows / n_part * n_batches)
+        n_parts = n_passes * n_rows // n_part
         context = self._init_callback_context(max_subtasks=1)
         data = {"X": None, "y": None}
         with drawing(Draws(self._seed)):
@@ -98,13 +99,6 @@ class StreamingMixin:
         self.validation_loss_curve_ = run.losses if held else None
         self.best_loss_ = run.losses[n_iter] if held else min(self.loss_curve_, default=None)
         return self
-
-    def _n_passes(self, n_rows, n_steps):
-        """Passes over all rows: fewer the more there are, and at least one."""
-        if self.max_epochs != "auto":
-            return self.max_epochs
-        least = math.ceil(self._n_updates(n_rows) / n_steps)
-        return max(least, min(FEWEST_EPOCHS, math.ceil(ENOUGH_STEPS / n_steps)))
 
     def transform_blocks(self, X):
         """Codes of rows that are read a block at a time; all of them are never in memory.

@@ -34,6 +34,9 @@ EPOCHS_TO_REMEMBER = 200
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
 SHORTCUT_LR = 0.1  # as a share of lr
 FEWEST_EPOCHS = 10
+# But after so many steps another epoch adds next to nothing: of 4 million curved rows, one epoch
+# rebuilds .9905 of the variance and ten .9916.
+ENOUGH_STEPS = 15_000
 LARGEST_BATCH, SMALLEST_BATCH = 256, 8
 BATCHES_PER_EPOCH = 8  # of a small table
 # A step of Adam moves every weight by lr: smaller batches give noisier steps, wider rows add up
@@ -269,13 +272,14 @@ class TrainingMixin:
     def _max_epochs(self, rows):
         if self.max_epochs != "auto":
             return self.max_epochs
-        n_updates = self._n_updates(len(rows))
-        return max(FEWEST_EPOCHS, math.ceil(n_updates / self._n_batches(rows)))
+        return self._n_epochs(len(rows), self._n_batches(rows))
 
-    def _n_updates(self, n_rows):
-        """Steps that training needs, whatever the rows."""
+    def _n_epochs(self, n_rows, n_steps):
+        """Epochs of so many steps at most, where ``max_epochs`` does not say."""
         n_updates = N_UPDATES if n_rows >= FOLDS_BELOW else N_UPDATES_OF_FOLDS
-        return n_updates * (FROM_SCRATCH if self._takes_long() else 1)
+        n_updates *= FROM_SCRATCH if self._takes_long() else 1
+        fewest = min(FEWEST_EPOCHS, math.ceil(ENOUGH_STEPS / n_steps))
+        return max(fewest, math.ceil(n_updates / n_steps))
 
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""

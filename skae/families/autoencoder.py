@@ -70,8 +70,9 @@ class Autoencoder(BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows of a training step, at most. "auto" is an eighth of the rows, between 8 and 256.
     max_epochs : int or "auto", default="auto"
-        Passes over X, at most. "auto" is 500 steps (200 for fewer than 1 000 rows), and at least 10
-        passes; three times as many steps if ``shortcut`` is not "pca". 0 is PCA.
+        Passes over X, at most. "auto" is 500 steps (200 for fewer than 1 000 rows; three times as
+        many if ``shortcut`` is not "pca"), and at least 10 passes, or as many as make 15 000 steps
+        where these are fewer. 0 is PCA.
     early_stopping : bool, default=True
         Whether to choose the number of epochs on held-out rows (4 folds below 1 000 rows, one
         random split above). If False, training ends after ``max_epochs`` or when the training loss

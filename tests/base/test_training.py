@@ -325,3 +325,9 @@ def test_partial_fit_refuses_other_columns(X):
     ae = Autoencoder(**SHORT).partial_fit(X)
     with pytest.raises(ValueError, match="X has 4 features, but Autoencoder is expecting 6"):
         ae.partial_fit(X[:, :4])
+
+
+def test_many_rows_are_gone_through_less_often():
+    model = Autoencoder(2, max_epochs=0).fit(np.eye(3))
+    steps = [(n, n / 256) for n in (1_000, 100_000, 1_000_000, 10_000_000)]
+    assert [model._n_epochs(*of) for of in steps] == [128, 10, 4, 1]

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from .._errors import unchanged_on_failure
+from .._errors import memory_bytes, unchanged_on_failure
 from .._sklearn import HasMethods, Interval, fit_context
 from ..base.autoencoder import BaseAutoencoder
 from ..base.naming import NamesMixin
@@ -237,6 +237,7 @@ class AutoencoderCompressor(NamesMixin, SavingMixin, BaseEstimator):
         try:
             if header["fingerprint"] != self.fingerprint_:
                 raise WrongModel(header["fingerprint"], self.fingerprint_)
+            check_n_rows(header["n"], self._format.n_features)
             dtypes = dtypes_of(header, self._format.n_features)
             if self._fixed is not None:
                 packed = np.frombuffer(parts[0], np.uint8).reshape(header["n"], self._fixed.n_bytes)
@@ -470,6 +471,15 @@ class AutoencoderCompressor(NamesMixin, SavingMixin, BaseEstimator):
             rebuilt = [module.decode(block).reshape(BLOCK, -1).numpy() for block in blocks]
         rebuilt = np.concatenate(rebuilt)[: len(codes)]
         return np.nan_to_num(rebuilt, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def check_n_rows(n, n_columns):
+    """Whether the rows that a header states are a number, and fit into memory."""
+    if not isinstance(n, int) or not 0 <= 8 * n * n_columns <= memory_bytes():
+        raise DamagedBytes(
+            f"The bytes are damaged: they say that they hold {n!r} rows of {n_columns} numbers, "
+            "which is no number of rows that this machine's memory holds."
+        )
 
 
 class WrongModel(ValueError):

@@ -25,7 +25,7 @@ from skae import (
     load,
 )
 from skae.around import column_codec
-from skae.around.container import DamagedBytes
+from skae.around.container import DamagedBytes, join, split
 from skae.around.entropy import LARGEST, bits_after, numbers_of, pack, tokens_of, unpack
 from skae.around.fixed_rate import FixedRate
 
@@ -349,3 +349,14 @@ def test_missing_entries_come_back_filled_from_a_rate(curved):
     gappy = np.where(np.random.default_rng(0).random(curved.shape) < 0.1, np.nan, curved)
     compressor = at_rate(16, gappy, max_epochs=0)
     assert np.isfinite(compressor.decompress(compressor.compress(gappy))).all()
+
+
+@pytest.mark.parametrize("n", [10**12, -1, 2.0, "3", None])
+@pytest.mark.parametrize("rate", [None, 16])
+def test_forged_headers_take_no_memory(n, rate, curved):
+    """The checksum is right, the number of rows is not."""
+    make = AutoencoderCompressor(Autoencoder(2, max_epochs=0), rate=rate, random_state=0)
+    fitted = make.fit(curved)
+    header, parts = split(fitted.compress(curved[:5]))
+    with pytest.raises(DamagedBytes, match="rows of 8 numbers"):
+        fitted.decompress(join(header | {"n": n}, parts))

@@ -28,19 +28,22 @@ kept = test * (rng.random(test.shape) < 0.6)  # the rest is to be recommended
 hidden = test - kept
 
 
-def recall(scores, n_items=10):
-    best = np.argsort(-np.where(kept > 0, -np.inf, scores), axis=1)[:, :n_items]
+def best_of(scores):
+    return np.argsort(-np.where(kept > 0, -np.inf, scores), axis=1)[:, :10]
+
+
+def recall(best):
     hits = np.take_along_axis(hidden, best, axis=1).sum(axis=1)
-    return np.mean(hits / np.minimum(hidden.sum(axis=1), n_items))
+    return np.mean(hits / np.minimum(hidden.sum(axis=1), 10))
 
 
 model = MultinomialVariationalAutoencoder(code_size=16, random_state=0)
 model.fit(sp.csr_array(train))
 svd = TruncatedSVD(6, random_state=0).fit(train)
 recalls = {
-    "most watched": recall(np.broadcast_to(train.sum(axis=0), test.shape)),
-    "truncated SVD": recall(svd.inverse_transform(svd.transform(kept))),
-    "autoencoder": recall(model.reconstruct(sp.csr_array(kept))),
+    "most watched": recall(best_of(np.broadcast_to(train.sum(axis=0), test.shape))),
+    "truncated SVD": recall(best_of(svd.inverse_transform(svd.transform(kept)))),
+    "autoencoder": recall(model.recommend(sp.csr_array(kept), n_items=10)[0]),
 }
 for name, value in recalls.items():
     print(f"{name}: {value:.3f} of the first ten are movies that were watched")

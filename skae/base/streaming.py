@@ -85,7 +85,7 @@ class StreamingMixin:
             net = self._make_net(start, n_parts, net, self.callbacks, n_batches)
             held_rows = None if held is None else [self._hold_out(self._as_rows(held))]
             stream = Stream(batches, n_part, self._seed)
-            patience = self.n_iter_no_change
+            patience = math.ceil(self.n_iter_no_change * n_rows / n_part)  # passes
             run = self._train(
                 [net], [stream], held_rows, n_parts, patience, "fit blocks", data, context
             )

@@ -211,7 +211,8 @@ def test_all_rows_are_trained_on_once_a_pass(X, monkeypatch):
         assert_allclose(rows[rows[:, 0].argsort()], X[X[:, 0].argsort()], atol=1e-5)
 
 
-def test_a_killed_fit_goes_on_to_the_same_bits(X, tmp_path, monkeypatch):
+@pytest.mark.parametrize("seed", [0, None])
+def test_a_killed_fit_goes_on_to_the_same_bits(seed, X, tmp_path, monkeypatch):
     from skorch.callbacks import Callback
 
     monkeypatch.setattr(streaming, "PART_BYTES", 4 * 6 * 50)
@@ -219,14 +220,16 @@ def test_a_killed_fit_goes_on_to_the_same_bits(X, tmp_path, monkeypatch):
 
     class Kill(Callback):
         def on_epoch_begin(self, net, **kwargs):
-            if len(net.history) == 7 and not (tmp_path / "killed").exists():
-                (tmp_path / "killed").touch()
+            if len(net.history) == 7 and (tmp_path / "armed").exists():
+                (tmp_path / "armed").unlink()
                 raise KeyboardInterrupt
 
-    settings = {"code_size": 2, "max_epochs": 1, "random_state": 0, "n_iter_no_change": 50}
+    settings = {"code_size": 2, "max_epochs": 1, "random_state": seed, "n_iter_no_change": 50}
     blocks = Blocks(X, block_size=100)
-    whole = Autoencoder(**settings).fit(blocks)
+    whole = Autoencoder(**settings, checkpoint=tmp_path / "other", callbacks=[Kill()]).fit(blocks)
+    assert seed is None or whole.score(X) == Autoencoder(**settings).fit(blocks).score(X)
     killed = Autoencoder(**settings, checkpoint=tmp_path, callbacks=[Kill()])
+    (tmp_path / "armed").touch()
     with pytest.raises(KeyboardInterrupt):
         killed.fit(blocks)
     with pytest.raises(NotFittedError):

@@ -43,8 +43,10 @@ class StreamingMixin:
         continued = self.warm_start and hasattr(self, "net_")
         if continued:
             check_goes_on(self, self._made_with)
-        self._seed = draw_seed(self.random_state)
-        sample, n_rows = draw_sample(blocks, self._seed)
+        # Without a seed, a checkpoint gives one, of the sample: which must then be the same again.
+        unseeded = self.random_state is None and self.checkpoint is not None
+        seed = self._seed = 0 if unseeded else draw_seed(self.random_state)
+        sample, n_rows = draw_sample(blocks, seed)
         n_held = min(MOST_HELD_OUT, math.ceil(self.validation_fraction * len(sample)))
         n_held = n_held if self.early_stopping and len(sample) >= 2 * n_held else 0
         given = self._check_given(sample.rows, reset=not continued, training=True)
@@ -57,11 +59,11 @@ class StreamingMixin:
             self._learn_units(given)
         held, kept = given.take(np.arange(n_held)), given.take(np.arange(n_held, len(sample)))
 
+        last = sample.last_key(n_held)
+
         def batches(rng):
             for place, block in ahead(blocks.numbered(rng)):
-                block = trained_on(
-                    block, keys_of(self._seed, place, block), sample.last_key(n_held)
-                )
+                block = trained_on(block, keys_of(seed, place, block), last)
                 if n_rows_of(block):
                     read = self._check_given(block, training=True)
                     self._check_support(read, training=True)

@@ -315,6 +315,11 @@ class AutoencoderCompressor(NamesMixin, SavingMixin, BaseEstimator):
         return self._packed(self._format.rows(X, self))
 
     @available_if(has_rate)
+    def fit_transform(self, X, y=None):
+        """`fit`, and the codes of the same rows, with a ``rate``."""
+        return self.fit(X, y).transform(X)
+
+    @available_if(has_rate)
     def inverse_transform(self, X):
         """The rows that codes stand for, with a ``rate``.
 

@@ -98,7 +98,7 @@ class BaseAutoencoder(
         return self._fit_given(X, target=target, sample_weight=sample_weight)
 
     def _fit_given(self, X, **given):
-        if is_streamed(X):
+        if self._streams and is_streamed(X):
             return self._fit_blocks(X, given)
         continued = self.warm_start and hasattr(self, "net_")
         if continued:

@@ -92,7 +92,9 @@ class SavingMixin(DocumentedMixin):
         version = state.pop(VERSION, "unknown")
         if version != __version__:
             warnings.warn(OtherVersionWarning(type(self).__name__, version), stacklevel=2)
-        vars(self).update({**defaults_of(type(self)), **state})  # parameters newer than the state
+        vars(self).update(state)
+        for name, default in defaults_of(type(self)).items():  # parameters newer than the state
+            vars(self).setdefault(name, default)
 
     def _state_for_file(self):
         """The state as a file has it, which says its version itself."""

@@ -33,11 +33,9 @@ class StreamingMixin:
 
     def _fit_blocks(self, source, beside):
         """What `fit` does, with rows that are read again in each pass."""
-        name = type(self).__name__
-        if not self._streams:
-            raise ValueError(f"{name} needs all rows at once: X cannot be blocks, give an array.")
         given = [word for word in WHOLE if beside.get(word) is not None]
         if given:
+            name = type(self).__name__
             raise ValueError(f"{given[0]} cannot be given with blocks: {name} streams X alone.")
         blocks = source if isinstance(source, Blocks) else Blocks(source)
         continued = self.warm_start and hasattr(self, "net_")

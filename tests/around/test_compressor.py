@@ -304,6 +304,7 @@ def test_a_rate_in_a_search_and_a_pipeline(curved):
     make = AutoencoderCompressor(Autoencoder(2, max_epochs=0), rate=12, random_state=0)
     search = GridSearchCV(make, {"autoencoder__code_size": [1, 4], "rate": [12]}, cv=2).fit(curved)
     assert search.best_params_["autoencoder__code_size"] == 4
+    assert_array_equal(clone(make).fit_transform(curved), make.fit(curved).transform(curved))
     codes = make_pipeline(StandardScaler(), clone(make)).fit_transform(curved)
     assert codes.dtype == np.uint8
 

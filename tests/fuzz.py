@@ -35,7 +35,7 @@ WORDS = (
 )
 OF_SKLEARN = (
     "Expected 2D|Found array with|Complex data not supported|Reshape your data|"
-    "Found input variables|y should be a 1d array"
+    "Found input variables|y should be a 1d array|'y_true' parameter"
 )
 # Of what a net says where its rows have no numbers, such as tokens.
 SKIPPED = {"explain", "top_features", "save", "set_output", "get_feature_names_out"}
@@ -128,7 +128,7 @@ class Draw:
         if any(p.name == "content" for p in wanted):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                usual["content"] = estimator.compress(X)
+                usual["content"] = estimator.compress(rows)
         given = {p.name: usual[p.name] for p in wanted if p.name in usual}
         odd = None
         if self.rng.random() < 0.7 and wanted:

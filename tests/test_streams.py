@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import torch
 from discovery import AUTOENCODERS, over, quick
 from helpers import assert_equal_states, states
 from numpy.testing import assert_allclose, assert_array_equal
@@ -71,6 +72,7 @@ SOURCES = {
     "file": of_file,
     "csv": of_csv,
     "parquet": of_folder,
+    "tensor": lambda X, folder: torch.from_numpy(X).requires_grad_(),
     "sparse": lambda X, folder: sp.coo_array(X),
     "pandas": lambda X, folder: pd.DataFrame(X),
     "polars": lambda X, folder: pl.DataFrame(X),
@@ -104,7 +106,8 @@ def test_parts_come_in_random_order_when_asked(X):
         ((row for row in [1]), TypeError, "once only"),
         (3, TypeError, "source must be rows"),
         ("nowhere.npy", ValueError, "no file or folder 'nowhere.npy'"),
-        (np.arange(3), TypeError, "one axis"),
+        (np.arange(3), TypeError, "array of shape"),
+        (torch.tensor(3), TypeError, "array of shape"),
     ],
 )
 def test_what_is_no_source(source, error, text):

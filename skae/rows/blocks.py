@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from .._errors import memory_bytes
 from .frames import is_frame
+from .given import untensored
 
 ROWS = 65_536  # of a block, where the source does not say
 MOST_MAPPED = 0.25  # of the machine's memory: larger memory maps are streamed
@@ -197,6 +198,7 @@ def is_of_dask(X):
 
 def parts_of(source, n) -> Iterator[Callable]:
     """Functions, each of which gives an iterator of blocks of n rows."""
+    source = untensored(source, "source")
     if isinstance(source, Blocks):
         yield from (partial(mapped, part, source._functions) for part in source._parts)
     elif isinstance(source, str | Path):
@@ -212,8 +214,8 @@ def parts_of(source, n) -> Iterator[Callable]:
         shape = source.shape
         yield from pieces_of_file(source.filename, source.offset, source.dtype, shape, n)
     elif is_frame(source) or isinstance(source, np.ndarray) or sp.issparse(source):
-        if np.ndim(source) == 1:
-            raise TypeError("Blocks are of rows, but source is an array of one axis.")
+        if np.ndim(source) < 2:
+            raise TypeError(f"Blocks are of rows, but source is an array of shape {source.shape}.")
         source = source.tocsr() if sp.issparse(source) else source
         for start in range(0, source.shape[0], n):
             yield partial(sliced, source, start, start + n)

@@ -17,7 +17,7 @@ from pcodec import ChunkConfig, standalone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
-from tables import parser
+from tables import mnist, mnist_test, parser
 from threadpoolctl import threadpool_limits
 
 from skae import Autoencoder, AutoencoderCompressor
@@ -53,8 +53,7 @@ def alone(numbers):
 def images(options):
     """Names, images to learn of and others, as rows from 0 to 1."""
     if options.data is not None and not options.quick:
-        file = np.load(options.data / "mnist.npz")
-        train, test = (file[part].reshape(-1, 784) / 255 for part in ("X_train", "X_test"))
+        train, test = mnist(options.data, 60_000), mnist_test(options.data)
         yield "MNIST", train.astype(np.float32), test.astype(np.float32)
         faces = np.load(options.data / "olivetti_faces.npz")["X"].reshape(400, -1)
         faces = faces / faces.max()

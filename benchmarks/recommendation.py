@@ -36,7 +36,7 @@ def movielens(folder):
 
 
 def newsgroups(folder):
-    """Which of 1 000 words the posts hold: the one half of them chose how EASE is joined."""
+    """Which of 1 000 words posts hold; how EASE is joined was chosen on others."""
     file = np.load(Path(folder) / "newsgroups20_w1000.npz")
     parts = (file[f"test_{part}"] for part in ("data", "indices", "indptr"))
     X = sp.csr_array(tuple(parts), shape=tuple(file["test_shape"]))

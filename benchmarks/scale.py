@@ -60,7 +60,7 @@ def streamed(path):
 
 
 def in_memory(path):
-    """Fit of the array, ten passes by default."""
+    """Fit of the array."""
     X = np.load(path)
     start = time.perf_counter()
     model = Autoencoder(CODE, random_state=0).fit(X)
@@ -101,10 +101,9 @@ ONLY_OF_THE_SMALLEST = "fit in memory", "partial_fit by hand"
 
 def measure(way, path):
     """Run in a process of its own, which says what it took."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     reconstruct, *seconds = WAYS[way](path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([before / 2**20, peak / 2**20, *seconds, held_out_r2(reconstruct)]))
+    print(json.dumps([peak / 2**20, *seconds, held_out_r2(reconstruct)]))
 
 
 def main():
@@ -134,7 +133,7 @@ def main():
                         continue
                     command = [sys.executable, __file__, "--measure", way, str(path)]
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
-                    _, peak, fit, codes, r2 = json.loads(done.stdout.splitlines()[-1])
+                    peak, fit, codes, r2 = json.loads(done.stdout.splitlines()[-1])
                     codes = "" if codes is None else f"{codes:.1f}"
                     print(
                         f"{size:5g} {kind:8} {way:20} {fit:7.1f} {codes:>8} {peak:8.2f} {r2:7.4f}",

@@ -82,7 +82,7 @@ class Pretended(TorchDispatchMode):
         if not there and (asked is None or asked.type != DEVICE.type):
             return func(*args, **kwargs)
         if func in COPIES or func in BY_INDEX:
-            self._count_copies(func, args, asked, there)
+            self._count_copies(func, args, asked)
         elif func in WAITS:
             self.counts["waits"] += 1
         else:
@@ -105,7 +105,7 @@ class Pretended(TorchDispatchMode):
                 torch.Tensor, lambda t: known[id(t)] if id(t) in known else Elsewhere(t), answer
             )
 
-    def _count_copies(self, func, args, asked, there):
+    def _count_copies(self, func, args, asked):
         if func in BY_INDEX:
             index = [t for t in args[1] if t is not None]
             self.counts["waits"] += any(t.dtype in (torch.bool, torch.uint8) for t in index)

@@ -9,6 +9,7 @@ import torch
 from discovery import AUTOENCODERS, over, quick
 from helpers import assert_equal_states, states
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.callback import ProgressBar
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
@@ -298,6 +299,12 @@ def test_a_memory_map_that_memory_would_not_hold_is_streamed(X, tmp_path, monkey
     streamed = Autoencoder(**settings).fit(Blocks(rows))
     assert_array_equal(large.transform(rows), streamed.transform(X))
     assert not np.array_equal(small.transform(X), large.transform(X))
+
+
+def test_callbacks_of_scikit_learn_watch_the_parts(X, capsys):
+    model = quick(Autoencoder, max_epochs=2)
+    model.set_callbacks(ProgressBar()).fit(Blocks(X))
+    assert "Autoencoder" in capsys.readouterr().out
 
 
 def test_warm_start_goes_on(X):

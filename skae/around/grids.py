@@ -42,16 +42,7 @@ class Grid:
 
     def column(self, numbers, dtype):
         """Entries as they are given back."""
-        dtype, values = np.dtype(dtype), self.values(numbers)
-        if dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                return values.astype(dtype)
-        if dtype.kind == "b":
-            return values != 0
-        limits = np.iinfo(dtype)
-        numbers = np.rint(values).astype(np.int64)
-        low, high = max(limits.min, -(2**62)), min(limits.max, 2**62)
-        return numbers.clip(low, high).astype(dtype)
+        return in_dtype(self.values(numbers), dtype)
 
     def off(self, column, numbers):
         """Which entries would come back farther off than the bound."""
@@ -138,11 +129,13 @@ def in_dtype(column, dtype):
     """Numbers as a column of a dtype: rounded where that is of whole numbers."""
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
-        return column.astype(dtype)
+        with np.errstate(over="ignore"):
+            return column.astype(dtype)
     if dtype.kind == "b":
         return column > 0.5
     limits = np.iinfo(dtype)
-    return np.rint(column).clip(limits.min, limits.max).astype(dtype)
+    low, high = max(limits.min, -(2**62)), min(limits.max, 2**62)
+    return np.rint(column).clip(low, high).astype(dtype)
 
 
 def restored(header, columns):

@@ -97,21 +97,12 @@ class BaseAutoencoder(
         warn_of_targets(y, X, target)
         return self._fit_given(X, target=target, sample_weight=sample_weight)
 
-    def _fit_given(self, X, **given):
+    def _fit_given(self, X, **beside):
         if self._streams and is_streamed(X):
-            return self._fit_blocks(X, given)
-        continued = self.warm_start and hasattr(self, "net_")
-        if continued:
-            check_goes_on(self, self._made_with)
+            return self._fit_blocks(X, beside)
+        net = self._net_to_go_on_with()
         self._seed = draw_seed(self.random_state)
-        given = self._check_given(X, **given, reset=not continued, training=True)
-        self._check_support(given, training=True)
-        self._key = None
-        if self.checkpoint is not None:
-            self._find_checkpoint(given, self.net_ if continued else None)
-        if not continued:
-            self._learn_units(given)
-        return self._fit(given, self.net_ if continued else None)
+        return self._fit(self._read(X, net, **beside), net)
 
     @unchanged_on_failure
     @fit_context(prefer_skip_nested_validation=True)

@@ -12,11 +12,11 @@ import torch
 
 from ..engine.batches import SparseRows
 from ..engine.epochs import held_out
+from .recommender import HIDDEN_SHARE
 
 # Ridges to choose from, as multiples of the mean square of a choice: so many users more.
 RIDGES = 25, 50, 100, 200, 400, 800
 N_FOLDS = 3
-HIDDEN_SHARE = 0.2  # of the choices of a held-out user, by which he is judged
 # Items that the ridge is chosen for, held-out users of a fold, and items that the path has at
 # most: the popular ones. Its time grows with their third power.
 ITEMS_TO_CHOOSE_BY, USERS_TO_CHOOSE_BY, MOST_ITEMS = 1000, 500, 5000

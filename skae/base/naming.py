@@ -46,11 +46,9 @@ def nearest(name, known):
 
 @lru_cache
 def parameters_of(cls):
-    """Names of the parameters of ``__init__``; None if it takes any."""
-    known = inspect.signature(cls.__init__).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
-        return None
-    return frozenset(parameter.name for parameter in known) - {"self"}
+    """The parameters of ``__init__``, by name."""
+    known = inspect.signature(cls.__init__).parameters
+    return {name: parameter for name, parameter in known.items() if name != "self"}
 
 
 class NamesMixin:
@@ -58,12 +56,12 @@ class NamesMixin:
 
     def __new__(cls, *args, **kwargs):
         known = parameters_of(cls)
-        for name in kwargs:
-            if known is not None and name not in known:
-                raise TypeError(
-                    f"{cls.__name__} has no parameter {name!r}.{nearest(name, known)}"
-                    f" It has {', '.join(sorted(known))}."
-                )
+        unknown = [name for name in kwargs if name not in known]
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            raise TypeError(
+                f"{cls.__name__} has no parameter {unknown[0]!r}.{nearest(unknown[0], known)}"
+                f" It has {', '.join(sorted(known))}."
+            )
         return super().__new__(cls)
 
     def _validate_params(self):

@@ -1,6 +1,5 @@
 """What of an estimator goes into pickles and files: what inference needs, and nothing else."""
 
-import inspect
 import warnings
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..nn.randomness import Draws, drawing
 from ..storage import archive
 from ..storage.codec import Writer
 from ..storage.objects import is_own
+from .naming import parameters_of
 
 VERSION = "_skae_version"
 
@@ -93,8 +93,9 @@ class SavingMixin(DocumentedMixin):
         if version != __version__:
             warnings.warn(OtherVersionWarning(type(self).__name__, version), stacklevel=2)
         vars(self).update(state)
-        for name, default in defaults_of(type(self)).items():  # parameters newer than the state
-            vars(self).setdefault(name, default)
+        for name, parameter in parameters_of(type(self)).items():
+            if parameter.default is not parameter.empty:  # one may be newer than the state
+                vars(self).setdefault(name, parameter.default)
 
     def _state_for_file(self):
         """The state as a file has it, which says its version itself."""
@@ -108,12 +109,6 @@ class SavingMixin(DocumentedMixin):
     def _take_state_from_file(self, state):
         """Become what a file says, which may say anything."""
         self.__setstate__({**state, VERSION: __version__})
-
-
-def defaults_of(cls):
-    """The defaults of the parameters of a class."""
-    known = inspect.signature(cls.__init__).parameters.values()
-    return {p.name: p.default for p in known if p.default is not p.empty}
 
 
 class NetSavingMixin(SavingMixin):

@@ -6,12 +6,13 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn import n_samples_of, safe_indexing
+from ..engine.batches import as_users_have_it
 from ..engine.seeds import draw_seed
 from ..engine.stream import Stream, ahead
 from ..nn.randomness import Draws, drawing
 from ..rows.blocks import Blocks, is_source
 from ..rows.frames import is_frame, library_of
-from .going_on import check_goes_on
 from .training import losses_of
 
 # What is held of the rows at a time, in float32: those that the format, the units and the start are
@@ -37,32 +38,21 @@ class StreamingMixin:
         if given:
             name = type(self).__name__
             raise ValueError(f"{given[0]} cannot be given with blocks: {name} streams X alone.")
-        blocks = source if isinstance(source, Blocks) else Blocks(source)
-        continued = self.warm_start and hasattr(self, "net_")
-        if continued:
-            check_goes_on(self, self._made_with)
+        blocks, net = Blocks(source), self._net_to_go_on_with()
         # Without a seed, a checkpoint gives one, of the sample: which must then be the same again.
         unseeded = self.random_state is None and self.checkpoint is not None
         seed = self._seed = 0 if unseeded else draw_seed(self.random_state)
         sample, n_rows = draw_sample(blocks, seed)
         n_held = min(MOST_HELD_OUT, math.ceil(self.validation_fraction * len(sample)))
         n_held = n_held if self.early_stopping and len(sample) >= 2 * n_held else 0
-        given = self._check_given(sample.rows, reset=not continued, training=True)
-        self._check_support(given, training=True)
-        self._key = None
-        net = self.net_ if continued else None
-        if self.checkpoint is not None:
-            self._find_checkpoint(given, net)
-        if not continued:
-            self._learn_units(given)
+        given = self._read(sample.rows, net)
         held, kept = given.take(np.arange(n_held)), given.take(np.arange(n_held, len(sample)))
-
         last = sample.last_key(n_held)
 
         def batches(rng):
             for place, block in ahead(blocks.numbered(rng)):
                 block = trained_on(block, keys_of(seed, place, block), last)
-                if n_rows_of(block):
+                if n_samples_of(block):
                     read = self._check_given(block, training=True)
                     self._check_support(read, training=True)
                     yield self._as_rows(read).dense()
@@ -79,8 +69,10 @@ class StreamingMixin:
         if n_passes == "auto":
             n_passes = self._n_epochs(n_rows, n_rows / n_part * n_batches)
         n_parts = n_passes * n_rows // n_part
+        # scikit-learn's monitors score the sample.
+        data = {"X": as_users_have_it(kept.X), "y": as_users_have_it(kept.rebuilt)}
         context = self._init_callback_context(max_subtasks=1)
-        data = {"X": None, "y": None}
+        context.call_on_fit_task_begin(estimator=self, **data)
         with drawing(Draws(self._seed)):
             net = self._make_net(start, n_parts, net, self.callbacks, n_batches)
             held_rows = None if held is None else [self._hold_out(self._as_rows(held))]
@@ -89,15 +81,14 @@ class StreamingMixin:
             run = self._train(
                 [net], [stream], held_rows, n_parts, patience, "fit blocks", data, context
             )
-        self.interrupted_ = run.interrupted
-        if self.interrupted_:
-            self._warn_interrupted()
+        self._note_interruption(run)
         n_iter = len(run.losses) if held is None else run.best_epoch
         scores = None if held is None else self._score_samples(held, net)
         self._keep(kept, net, n_iter, scores)
         self.loss_curve_ = losses_of(net)[:n_iter]
         self.validation_loss_curve_ = run.losses if held else None
         self.best_loss_ = run.losses[n_iter] if held else min(self.loss_curve_, default=None)
+        context.call_on_fit_task_end(estimator=self, **data)
         return self
 
     def transform_blocks(self, X):
@@ -139,12 +130,12 @@ def draw_sample(blocks, seed):
     for place, block in blocks.numbered():
         if is_source(block) or not (is_frame(block) or hasattr(block, "shape")):
             raise TypeError(f"X must give blocks of rows, but gave {type(block).__name__}.")
-        n_rows += n_rows_of(block)
+        n_rows += n_samples_of(block)
         of_block = keys_of(seed, place, block)
         chosen = np.flatnonzero(of_block <= limit)
         if not len(chosen):
             continue
-        parts.append(rows_of(block, chosen))
+        parts.append(safe_indexing(block, chosen))
         keys.append(of_block[chosen])
         n_most = max(1, SAMPLE_BYTES // (4 * max(1, math.prod(np.shape(block)[1:]))))
         n_kept = sum(map(len, keys))
@@ -160,26 +151,18 @@ def pruned(parts, keys, n):
     """The rows of the smallest keys, in their order, and the largest of these."""
     keys = np.concatenate(keys)
     order = np.argsort(keys, kind="stable")[:n]
-    return keys[order[-1]], [rows_of(concatenated(parts), order)], [keys[order]]
+    return keys[order[-1]], [safe_indexing(concatenated(parts), order)], [keys[order]]
 
 
 def keys_of(seed, place, block):
     """A random number for each row of a block, the same in each pass."""
-    return np.random.default_rng([seed, 1, *place]).random(n_rows_of(block))
+    return np.random.default_rng([seed, 1, *place]).random(n_samples_of(block))
 
 
 def trained_on(block, keys, last_held_out):
     """The rows of a block that are not held out."""
     keep = keys > last_held_out
-    return block if keep.all() else rows_of(block, np.flatnonzero(keep))
-
-
-def n_rows_of(block):
-    return block.shape[0] if hasattr(block, "shape") else len(block)
-
-
-def rows_of(block, index):
-    return block.iloc[index] if hasattr(block, "iloc") else block[index]
+    return block if keep.all() else safe_indexing(block, np.flatnonzero(keep))
 
 
 def concatenated(parts):

@@ -18,7 +18,7 @@ from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.progress import Progress
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
-from .going_on import retrains
+from .going_on import check_goes_on, retrains
 from .scores import ENOUGH_ROWS
 
 # "auto" settings, chosen on tables by their held-out error against PCA's.
@@ -80,9 +80,7 @@ class TrainingMixin:
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
             n_epochs = len(run.losses)
-        self.interrupted_ = (run or tried).interrupted
-        if self.interrupted_:
-            self._warn_interrupted()
+        self._note_interruption(run or tried)
         self._keep(given, net, n_epochs, held_out_scores)
         self.loss_curve_ = losses_of(net)[:n_epochs]
         self.validation_loss_curve_ = tried.losses if choosing else None
@@ -94,6 +92,24 @@ class TrainingMixin:
             self._warn_cut_short()
         context.call_on_fit_task_end(estimator=self, **data)
         return self
+
+    def _net_to_go_on_with(self):
+        """The net that a warm start trains further, if there is one."""
+        if not (self.warm_start and hasattr(self, "net_")):
+            return None
+        check_goes_on(self, self._made_with)
+        return self.net_
+
+    def _read(self, X, net, **beside):
+        """The rows to train on, and what is learned of them before: all, or for a net no more."""
+        given = self._check_given(X, **beside, reset=net is None, training=True)
+        self._check_support(given, training=True)
+        self._key = None
+        if self.checkpoint is not None:
+            self._find_checkpoint(given, net)
+        if net is None:
+            self._learn_units(given)
+        return given
 
     def _find_checkpoint(self, given, net):
         """Name the fit by all that its bits follow from.
@@ -125,9 +141,7 @@ class TrainingMixin:
                 progress=Progress(type(self).__name__, "partial_fit", 1, verbose=0),
                 keep_interrupted=self.keep_interrupted,
             )
-        self.interrupted_ = run.interrupted
-        if self.interrupted_:
-            self._warn_interrupted()
+        self._note_interruption(run)
         self._keep(given, net, n_iter + 1)
         self.loss_curve_ = losses_of(net)
         self.validation_loss_curve_ = None
@@ -292,12 +306,14 @@ class TrainingMixin:
         width = max(math.prod(rows.x.shape[1:]), WIDE) / WIDE
         return LR * math.sqrt(batch / width)
 
-    def _warn_interrupted(self):
-        warn(
-            f"Ctrl-C ended the training of {type(self).__name__}; what was learned until then is "
-            "kept, as keep_interrupted=True asks for, and interrupted_ is True.",
-            UserWarning,
-        )
+    def _note_interruption(self, run):
+        self.interrupted_ = run.interrupted
+        if self.interrupted_:
+            warn(
+                f"Ctrl-C ended the training of {type(self).__name__}; what was learned until then "
+                "is kept, as keep_interrupted=True asks for, and interrupted_ is True.",
+                UserWarning,
+            )
 
     def _warn_cut_short(self):
         warn(

@@ -269,4 +269,5 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
 
     def _preferences(self, module, x, *beside):
         liked = super()._preferences(module, x, *beside)
-        return mixed(liked, self._ease(x), self.ease_weight_) if self._ease else liked
+        path = self._ease
+        return mixed(liked, path(x), self.ease_weight_) if path else liked

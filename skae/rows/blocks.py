@@ -68,7 +68,6 @@ class Blocks:
     def __init__(self, source, *, block_size=ROWS):
         self.source = source
         self.block_size = block_size
-        self._functions = ()
         # Functions, each of which gives an iterator of blocks.
         self._parts = list(parts_of(source, block_size))
 
@@ -87,8 +86,6 @@ class Blocks:
         order = range(len(self._parts)) if rng is None else rng.permutation(len(self._parts))
         for part in order:
             for place, block in enumerate(self._parts[part]()):
-                for function in self._functions:
-                    block = function(block)
                 yield (int(part), place), block
 
     def map(self, function):
@@ -103,9 +100,8 @@ class Blocks:
         -------
         blocks : Blocks
         """
-        mapped = Blocks.__new__(Blocks)
-        mapped.source, mapped.block_size, mapped._parts = self.source, self.block_size, self._parts
-        mapped._functions = (*self._functions, function)
+        mapped = Blocks(self, block_size=self.block_size)
+        mapped._parts = [partial(of_each, function, part) for part in self._parts]
         return mapped
 
     def write_npy(self, path):
@@ -200,7 +196,7 @@ def parts_of(source, n) -> Iterator[Callable]:
     """Functions, each of which gives an iterator of blocks of n rows."""
     source = untensored(source, "source")
     if isinstance(source, Blocks):
-        yield from (partial(mapped, part, source._functions) for part in source._parts)
+        yield from source._parts
     elif isinstance(source, str | Path):
         yield from parts_of_path(Path(source), n)
     elif is_of_dask(source):
@@ -252,11 +248,8 @@ def called(source):
         ) from error
 
 
-def mapped(part, functions):
-    for block in part():
-        for function in functions:
-            block = function(block)
-        yield block
+def of_each(function, part):
+    return map(function, part())
 
 
 def sliced(rows, start, stop):

@@ -349,7 +349,8 @@ def series(options):
     parts = []
     for part in ("train", "test"):
         X, lengths = file[f"X_{part}"], file[f"len_{part}"]
-        parts += [[row[:n] for row, n in zip(X, lengths, strict=True)]]
+        longest = min(file["len_train"].max(), X.shape[1])  # that a fitted estimator takes
+        parts += [[row[: min(n, longest)] for row, n in zip(X, lengths, strict=True)]]
         parts += [file[f"y_{part}"].astype(int)]
     yield ("JapaneseVowels", *parts)
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, train_test_split
 
 from .checkpoints import NoCheckpoint
 from .devices import step_threads
-from .net import AutoencoderNet, Stopped
+from .net import AutoencoderNet, Stopped, falls_at
 
 FEWEST_ROWS_TO_HOLD_OUT = 10
 
@@ -43,10 +43,10 @@ def train(
 
     The loss is that on the held-out rows, epoch 0 counted, or without them that on the rows
     trained on. Training ends after ``max_epochs``, or when the loss has not fallen by the share
-    ``tol`` in ``patience`` epochs, or when ``watch(nets)`` is true, or at Ctrl-C: it is raised,
-    unless what was learned is to be kept. A best epoch
-    that is not better than epoch 0 by the share ``tol``, and by the standard error of the
-    difference, is epoch 0.
+    ``tol`` in ``patience`` epochs and the learning rate has fallen, or when ``watch(nets)`` is
+    true, or at Ctrl-C: it is raised, unless what was learned is to be kept. A best epoch that is
+    not better than epoch 0 by the share ``tol``, and by the standard error of the difference, is
+    epoch 0.
 
     Nets with held-out rows are left as they were at the best epoch. ``progress`` is told of the
     epochs. With a ``checkpoint`` training goes on from where that was written, to the same bits.
@@ -82,9 +82,11 @@ def train(
                     if validated:
                         run.best_states = states_of(nets)
                 run.losses.append(loss)
-                if nets[0].module_.progress < nets[0].module_.settled:
+                module = nets[0].module_
+                if module.progress < module.settled:
                     run.n_unsettled = len(run.losses)
                 stalled = has_stalled(run.losses[run.n_unsettled :], patience, margin)
+                stalled = stalled and module.progress >= falls_at(nets[0].lr_schedule)
                 if stalled or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break

@@ -33,6 +33,18 @@ def one_cycle(progress, warmup=0.1):
 
 
 LR_SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
+GRID = 100  # shares of training at which a schedule is looked at
+
+
+def falls_at(lr_schedule):
+    """The share of training after which the rate stays in the lower half of its fall.
+
+    Until then a net still takes large steps, and its loss says little about where it will end:
+    most of a cycle's gain comes in its last half. A rate that does not fall has fallen at 0.
+    """
+    rates = [factor_of(lr_schedule, i / GRID) for i in range(GRID + 1)]
+    halfway = (max(rates) + rates[-1]) / 2
+    return max((i / GRID for i, rate in enumerate(rates) if rate > halfway), default=0.0)
 
 
 class Stopped(Exception):

@@ -71,8 +71,8 @@ class Autoencoder(BaseAutoencoder):
         Rows of a training step, at most. "auto" is an eighth of the rows, between 8 and 256.
     max_epochs : int or "auto", default="auto"
         Passes over X, at most. "auto" is 500 steps (200 for fewer than 1 000 rows; three times as
-        many if ``shortcut`` is not "pca"), and at least 10 passes, or as many as make 15 000 steps
-        where these are fewer. 0 is PCA.
+        many if ``shortcut`` is not "pca" or noise is drawn), and at least 10 passes, or as many as
+        make 15 000 steps where these are fewer. 0 is PCA.
     early_stopping : bool, default=True
         Whether to choose the number of epochs on held-out rows (4 folds below 1 000 rows, one
         random split above). If False, training ends after ``max_epochs`` or when the training loss
@@ -80,7 +80,8 @@ class Autoencoder(BaseAutoencoder):
     validation_fraction : float, default=0.1
         Share of the rows that is held out, where there are no folds.
     n_iter_no_change : int, default=20
-        Training ends when the loss is no lower than so many epochs before.
+        Training ends when the loss is no lower than so many epochs before, once the learning rate
+        has come down half its way (with "one_cycle" after 54 % of ``max_epochs``).
     tol : float, default=0.005
         Share of the loss that counts as a change. PCA is kept if nothing beats it by this share,
         and by the standard error of the difference.

@@ -66,7 +66,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         :math:`\alpha \sum_{j \in C} (x_j - \hat x_j)^2 + \beta \sum_{j \notin C} (x_j - \hat
         x_j)^2` (Vincent et al., 2010). None is (1, 1). "gaussian" corrupts all entries.
     **other_parameters
-        Those of :class:`Autoencoder`, with the same defaults.
+        Those of :class:`Autoencoder`, with the same defaults. ``max_epochs="auto"`` is three times
+        as many steps.
 
     Attributes
     ----------
@@ -162,6 +163,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"emphasis weighs the entries of X in the loss, but target has {self._n_outputs} "
                 f"columns and X has {self._n_inputs}: set emphasis=None."
             )
+
+    def _takes_long(self):
+        # The gradient is that of a draw, and new noise in every step keeps the net from learning
+        # its rows by heart.
+        return super()._takes_long() or not isinstance(self.noise, str) or self.noise_level > 0
 
     def _make_noise(self):
         if isinstance(self.noise, str):

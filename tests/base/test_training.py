@@ -9,7 +9,8 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-from skae import Autoencoder
+from skae import Autoencoder, DenoisingAutoencoder
+from skae.engine.net import constant, falls_at, one_cycle
 
 # Most tests cut training short; those of the warning itself catch it before this does.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
@@ -142,8 +143,36 @@ def test_early_stopping_keeps_the_net_of_the_best_epoch(case, settings, X):
 
 def test_early_stopping_ends_when_nothing_is_gained(X):
     noise = np.random.default_rng(0).normal(size=X.shape)
-    ae = Autoencoder(**SMALL, n_iter_no_change=3, max_epochs=50).fit(noise)
-    assert len(ae.validation_loss_curve_) < 50
+    epochs = {}
+    for schedule in ("constant", "one_cycle"):
+        settings = {**SMALL, "lr_schedule": schedule, "n_iter_no_change": 3, "max_epochs": 50}
+        epochs[schedule] = len(Autoencoder(**settings).fit(noise).validation_loss_curve_) - 1
+    # A loss is judged once the rate has fallen: in the second half of a cycle.
+    assert epochs["constant"] < 27 <= epochs["one_cycle"] < 50
+
+
+def test_more_patience_or_a_longer_cycle_costs_no_error(digits):
+    """A cycle that is cut while the rate is high ends above a short one."""
+    train, test = digits[:400], digits[400:]
+    settings = {"code_size": 2, "hidden_layer_sizes": (64,), "random_state": 0, "refit": False}
+    errors = []
+    for more in (
+        {"max_epochs": 30},
+        {"max_epochs": 150},
+        {"max_epochs": 150, "n_iter_no_change": 3},
+    ):
+        ae = DenoisingAutoencoder(**settings, **more).fit(train)
+        errors.append(np.mean((ae.reconstruct(test) - test) ** 2))
+    assert max(errors[1:]) < 0.98 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [(constant, 0), (lambda p: 1 if p < 0.25 else 0.1, 0.24), (lambda p: 1 - p, 0.49)],
+)
+def test_when_a_rate_has_fallen(schedule, expected):
+    assert falls_at(schedule) == expected
+    assert falls_at(one_cycle) == 0.54
 
 
 @pytest.mark.parametrize("n_rows", [80, 1000])

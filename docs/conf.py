@@ -1,5 +1,6 @@
 """How the documentation is built: ``sphinx-build -W -b html docs docs/_build/html``."""
 
+import inspect
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ copyright = "The skae developers"
 version = release = installed("skae")
 
 extensions = [
+    "llms",
     "mathml",
     "myst_parser",
     "numpydoc",
@@ -34,6 +36,7 @@ suppress_warnings = ["config.cache"]  # the gallery's functions in this file are
 
 autodoc_typehints = "none"  # the docstring says more
 autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -83,6 +86,7 @@ autosummary_context = {
     },
 }
 
+html_baseurl = "https://skae.readthedocs.io/en/latest"
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
 html_static_path = ["_static"]
@@ -105,3 +109,16 @@ html_theme_options = {
     "pygments_dark_style": "monokai",
 }
 html_sidebars = {"index": [], "gallery/index": [], "benchmarks": []}
+
+
+def parameters_of_class(app, what, name, obj, options, signature, return_annotation):
+    """The parameters of ``__init__``, where sphinx shows the ``(*args, **kwargs)`` of ``__new__``."""
+    if what != "class" or not signature or "*args" not in signature:
+        return None
+    parameters = inspect.signature(obj).parameters.values()
+    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    return str(inspect.Signature(parameters)), None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", parameters_of_class)

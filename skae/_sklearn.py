@@ -1,5 +1,8 @@
 """All that skae takes from scikit-learn's private modules: its next version breaks one file."""
 
+from types import SimpleNamespace
+
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -30,9 +33,19 @@ __all__ = [
 
 
 class DocumentedMixin:
-    """The picture of an estimator in a notebook links to its page in our documentation."""
+    """The picture of an estimator in a notebook: its sizes, and links to our documentation."""
 
     _doc_link_module = "skae"
     _doc_link_template = (
         "https://skae.readthedocs.io/en/latest/generated/skae.{estimator_name}.html"
     )
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        """What is there, and not what is learned when it is asked for: looking costs nothing."""
+        there = SimpleNamespace(**vars(self))
+        shown = BaseEstimator._get_fitted_attr_html(there, doc_link)
+        shown.estimator_class = type(self)
+        if "net_" in shown:
+            n_weights = sum(weight.numel() for weight in self.net_.module_.parameters())
+            shown["net_"] = {"type_name": "torch module, number of weights", "value": n_weights}
+        return shown

@@ -271,7 +271,18 @@ def test_representations(cls, X):
     estimator = quick(cls)
     assert repr(estimator).startswith(cls.__name__ + "(")
     assert cls.__name__ in estimator._repr_html_()
-    assert cls.__name__ in estimator.fit(X)._repr_html_()
+    fitted = estimator.fit(X)
+    there = set(vars(fitted))
+    picture = fitted._repr_html_()
+    assert set(vars(fitted)) == there
+    assert getattr(fitted, "_code_density", None) is None  # looking learns nothing
+    sizes = {"n_features_in_", "code_size_", "n_iter_", "net_"} & there
+    assert sizes
+    table = picture.split("Fitted attributes", 1)[1]
+    assert not [name for name in sizes if name not in table]
+    if "net_" in there:
+        n_weights = sum(weight.numel() for weight in fitted.net_.module_.parameters())
+        assert f"<td>{n_weights}</td>" in table
 
 
 @over(AUTOENCODERS)

@@ -147,8 +147,14 @@ class Autoencoder(BaseAutoencoder):
         ``decision_function`` is ``score_samples - offset_``.
     device_ : torch.device
         Where the net lies.
+    interrupted_ : bool
+        Whether Ctrl-C ended training and what was learned was kept (``keep_interrupted``).
     n_features_in_ : int
         Number of columns of X.
+    n_outputs_ : int
+        Number of columns that are rebuilt: those of X, or of the target.
+    target_center_, target_scale_ : as `center_` and `scale_`
+        Those of the target, if X is to be rebuilt as something else.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X is a frame with string names.
 

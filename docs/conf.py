@@ -112,7 +112,7 @@ html_sidebars = {"index": [], "gallery/index": [], "benchmarks": []}
 
 
 def parameters_of_class(app, what, name, obj, options, signature, return_annotation):
-    """The parameters of ``__init__``, where sphinx shows the ``(*args, **kwargs)`` of ``__new__``."""
+    """The parameters of ``__init__``, where sphinx would show those of ``__new__``."""
     if what != "class" or not signature or "*args" not in signature:
         return None
     parameters = inspect.signature(obj).parameters.values()

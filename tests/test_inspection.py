@@ -129,6 +129,8 @@ def test_codes_of_two_numbers_are_drawn_as_they_are(wine):
     assert_allclose(points.get_array(), wine["hue"])
     with pytest.raises(ValueError, match="color must be one value for each of 178 rows"):
         CodeDisplay.from_estimator(model, wine, color=[1, 2])
+    with pytest.raises(TypeError, match="got y, which is none of its parameters"):
+        CodeDisplay.from_estimator(model, wine, y=wine["hue"])
     with pytest.raises(ValueError, match="method must be one of"):
         CodeDisplay.from_estimator(model, wine, method="umap")
 

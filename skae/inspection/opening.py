@@ -1,5 +1,6 @@
 """What a display looks at: the step of a Pipeline that can show it, and the steps before."""
 
+import inspect
 from collections import Counter
 
 import numpy as np
@@ -36,13 +37,23 @@ class Opened:
         """The X of the Pipeline as the estimator is given it."""
         return X if self.before is None else self.before.transform(X)
 
+    def ask(self, method, rows, given):
+        """The answer of a method, with what it needs beside the rows."""
+        method = getattr(self.estimator, method)
+        unknown = sorted(set(given) - set(inspect.signature(method).parameters))
+        if unknown:
+            raise TypeError(
+                f"from_estimator got {', '.join(unknown)}, which is none of its parameters, and "
+                f"{type(self.estimator).__name__}.{method.__name__} takes nothing of that name."
+            )
+        return method(rows, **given)
+
     def rebuilt(self, X, given):
         """The rows of the Pipeline's X, rebuilt in the units of the estimator."""
         rows = self.rows(X)
         if hasattr(self.estimator, "reconstruct"):
-            return self.estimator.reconstruct(rows, **given)
-        codes = self.estimator.transform(rows, **given)
-        return self.estimator.inverse_transform(codes, **given)
+            return self.ask("reconstruct", rows, given)
+        return self.ask("inverse_transform", self.ask("transform", rows, given), given)
 
     def restored(self, rows):
         """Rows in units of the estimator in those of the Pipeline's X."""
@@ -50,7 +61,7 @@ class Opened:
 
     def codes(self, X, given):
         """The codes of the Pipeline's X as a dense table."""
-        codes = self.estimator.transform(self.rows(X), **given)
+        codes = self.ask("transform", self.rows(X), given)
         codes = codes.toarray() if hasattr(codes, "toarray") else np.asarray(codes)
         return codes.reshape(len(codes), -1)
 

@@ -85,9 +85,7 @@ class ScoreDisplay:
         found = all_opened(estimators, ("score_samples",), "scores", names)
         scores, thresholds, calibration = {}, {}, {}
         for name, one in found.items():
-            scores[name] = np.asarray(
-                one.estimator.score_samples(one.rows(X), **given), dtype=float
-            )
+            scores[name] = np.asarray(one.ask("score_samples", one.rows(X), given), dtype=float)
             offset = getattr(one.estimator, "offset_", None)
             thresholds[name] = None if offset is None else float(offset)
             calibration[name] = getattr(one.estimator, "calibration_scores_", None)

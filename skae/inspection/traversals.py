@@ -127,7 +127,7 @@ class TraversalDisplay:
         for unit, goal in zip(units, values, strict=True):
             changed = np.repeat(codes[[row]], n_values, axis=0)
             changed[:, unit] = goal
-            made = one.estimator.inverse_transform(changed, **given)
+            made = one.ask("inverse_transform", changed, given)
             rows.append(one.restored(made) if one.restores else made)
         like = X if one.restores else one.rows(X)
         if kind == "auto" and image_shape is None:

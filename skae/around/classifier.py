@@ -180,8 +180,8 @@ class AutoencoderClassifier(ClassifierMixin, SupervisedAutoencoder):
     >>> some[labeled] = y[labeled]
     >>> classifier = AutoencoderClassifier(random_state=0).fit(X[:1000], some)
     >>> linear = LogisticRegression(max_iter=1000).fit(X[labeled], y[labeled])
-    >>> bool(classifier.score(X[1000:], y[1000:]) > linear.score(X[1000:], y[1000:]) + 0.02)
-    True
+    >>> print(f"{classifier.score(X[1000:], y[1000:]):.2f} {linear.score(X[1000:], y[1000:]):.2f}")
+    0.85 0.80
     """
 
     _parameter_constraints = {

@@ -13,6 +13,22 @@ class DamagedBytes(ValueError):
     """The bytes are none of ours, were cut off, or were changed."""
 
 
+class WrongModel(ValueError):
+    """The bytes are of another model."""
+
+    def __init__(self, theirs, ours):
+        super().__init__(
+            f"The bytes were made by the compressor with the fingerprint {theirs}, but this one "
+            f"has {ours}: decompress with the one that compressed."
+        )
+
+
+def check_fingerprint(theirs, ours):
+    """Whether bytes are of this model."""
+    if theirs != ours:
+        raise WrongModel(theirs, ours)
+
+
 def join(header, parts):
     """A header of plain values and parts of bytes, as one."""
     header = header | {"sizes": [len(part) for part in parts]}

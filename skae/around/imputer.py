@@ -132,8 +132,8 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
     True
     >>> def error(filled):
     ...     return np.mean(((filled - X) / X.std(axis=0))[hidden] ** 2)
-    >>> bool(error(filled) < 0.7 * error(X.mean(axis=0)))
-    True
+    >>> print(f"{error(filled):.2f} {error(X.mean(axis=0)):.2f}")
+    0.58 1.05
     """
 
     _parameter_constraints = {

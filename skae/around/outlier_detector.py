@@ -143,11 +143,11 @@ class AutoencoderOutlierDetector(
     >>> X, y = load_wine(return_X_y=True, as_frame=True)
     >>> normal, other = X[y < 2], X[y == 2]
     >>> detector = AutoencoderOutlierDetector(random_state=0).fit(normal[::2])
-    >>> bool(np.mean(detector.predict(other) == -1) > 0.8)
-    True
+    >>> print(f"{np.mean(detector.predict(other) == -1):.2f}")
+    1.00
     >>> detector = detector.calibrate(normal[1::2])
-    >>> bool(detector.p_value(other).max() < 0.3)
-    True
+    >>> print(f"{detector.p_value(other).max():.2f}")
+    0.23
     >>> detector.top_features(other[:1], k=2)["share"].round(1).shape
     (2,)
     """

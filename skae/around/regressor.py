@@ -107,8 +107,8 @@ class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> some = np.where(np.arange(len(y)) < 50, y, np.nan)
     >>> regressor = AutoencoderRegressor(random_state=0).fit(X, some)
-    >>> bool(regressor.score(X[50:], y[50:]) > 0.3)
-    True
+    >>> print(f"{regressor.score(X[50:], y[50:]):.2f}")
+    0.46
     """
 
     def __init__(

@@ -13,6 +13,7 @@ OF_TRAINING = (
     "weight_decay",
     "batch_size",
     "callbacks",
+    "compile",
     "device",
     "verbose",
 )

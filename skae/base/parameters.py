@@ -128,6 +128,7 @@ class Parameters:
     code_density: Any = None
     categorical_features: Any = "from_dtype"
     max_categories: int | None = 50
+    compile: Any = False
 
     _parameter_constraints = {
         "code_size": [
@@ -169,6 +170,7 @@ class Parameters:
         "code_density": [HasMethods(["fit", "sample"]), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "compile": ["boolean", dict],
     }
 
     _own_constraints = _parameter_constraints

@@ -245,12 +245,15 @@ class TrainingMixin:
             verbose=self.verbose,
         )
         try:
-            return net.initialize()
+            net.initialize()
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"optimizer={self.optimizer!r} cannot be made with optimizer_params="
                 f"{self.optimizer_params!r}: {error}"
             ) from error
+        if self.compile is not False:
+            net.compile_module({} if self.compile is True else self.compile)
+        return net
 
     def _parameter_groups(self, rows):
         """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""

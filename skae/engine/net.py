@@ -47,6 +47,15 @@ def falls_at(lr_schedule):
     return max((i / GRID for i, rate in enumerate(rates) if rate > halfway), default=0.0)
 
 
+def not_compiled(error):
+    """The error of a net that torch cannot compile."""
+    first = " ".join(str(error).split("\n")[:2]).strip()
+    return ValueError(
+        f"compile asks torch to compile the net, which failed: {first} (torch.compile "
+        "needs a C++ compiler, and arguments that it knows). Set compile=False."
+    )
+
+
 class Stopped(Exception):
     """A callback ended the training, and meant it."""
 
@@ -80,6 +89,7 @@ class AutoencoderNet(NeuralNet):
         super().__init__(*args, train_split=None, **kwargs)
 
     trains = True  # whether it has an optimizer to go on with
+    _compiles = False  # whether torch is to compile the forward pass
 
     @classmethod
     def trained(cls, module, criterion, device, losses):
@@ -129,6 +139,14 @@ class AutoencoderNet(NeuralNet):
         )
         return self
 
+    def compile_module(self, options):
+        """Let torch compile the forward pass, when it is first called."""
+        try:
+            self.module_.compile(**options)
+        except Exception as error:  # of torch, or of the backend that was asked for
+            raise not_compiled(error) from error
+        self._compiles = True
+
     def get_split_datasets(self, X, y=None, **fit_params):
         """``X`` holds the rows to train on, ``y`` the held-out rows or None."""
         return X, y
@@ -174,7 +192,7 @@ class AutoencoderNet(NeuralNet):
             for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
                 parameter.grad = None
         with self._redirecting():
-            output = self.module_(*batch.inputs)
+            output = self._forward(batch)
             loss = self.criterion_(output, batch, self.module_)
         loss.backward()
         if self._batch_callbacks:
@@ -185,9 +203,19 @@ class AutoencoderNet(NeuralNet):
         self.step_ += 1
         return {"loss": loss.detach(), "y_pred": output}
 
+    def _forward(self, batch):
+        if not self._compiles:
+            return self.module_(*batch.inputs)
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self.module_(*batch.inputs)
+        except TorchDynamoException as error:
+            raise not_compiled(error) from error
+
     def validation_step(self, batch, **fit_params):
         with torch.no_grad(), self._redirecting():
-            output = self.module_(*batch.inputs)
+            output = self._forward(batch)
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
 
     def evaluate(self, rows):

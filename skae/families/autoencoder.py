@@ -122,6 +122,10 @@ class Autoencoder(BaseAutoencoder):
         takes no texts and categories.
     max_categories : int or None, default=50
         Of a category with more values than that, the rarest share one indicator.
+    compile : bool or dict, default=False
+        Whether ``torch.compile`` makes code of the net's forward pass, or the arguments for it. It
+        takes a minute before training starts and a C++ compiler, and pays for long trainings on a
+        GPU. The last bits may differ.
 
     Attributes
     ----------
@@ -197,6 +201,6 @@ class Autoencoder(BaseAutoencoder):
     >>> autoencoder = Autoencoder(code_size=8, random_state=0).fit(train)
     >>> print(f"{reconstruction_r2(pca, test):.2f}")
     0.66
-    >>> reconstruction_r2(autoencoder, test) > 0.8
-    True
+    >>> print(f"{reconstruction_r2(autoencoder, test):.2f}")
+    0.85
     """

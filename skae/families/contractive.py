@@ -112,10 +112,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ...     ).fit(train)
     ...     for c in (0, "auto")
     ... )
-    >>> bool(contractive.jacobian_norm(test).mean() < 0.5 * plain.jacobian_norm(test).mean())
-    True
-    >>> reconstruction_r2(contractive, test) > 0.75
-    True
+    >>> print(f"{contractive.jacobian_norm(test).mean():.2f} "
+    ...       f"{plain.jacobian_norm(test).mean():.2f}")
+    0.28 1.18
+    >>> print(f"{reconstruction_r2(contractive, test):.2f}")
+    0.81
     """
 
     contraction: Any = "auto"

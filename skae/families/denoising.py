@@ -111,8 +111,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> noisy = test + 2 * np.random.default_rng(0).normal(size=test.shape)
     >>> autoencoder = DenoisingAutoencoder(code_size=32, random_state=0).fit(train)
     >>> denoised = autoencoder.denoise(noisy)
-    >>> bool(np.mean((denoised - test) ** 2) < 0.5 * np.mean((noisy - test) ** 2))
-    True
+    >>> print(f"{np.mean((denoised - test) ** 2):.2f} {np.mean((noisy - test) ** 2):.2f}")
+    1.71 3.97
     """
 
     noise: Any = "gaussian"

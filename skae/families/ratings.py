@@ -141,8 +141,8 @@ class RatingAutoencoder(RecommenderMixin, BaseAutoencoder):
     >>> X = sp.csr_array(np.where(rng.random(taste.shape) < 0.4, 3 + taste, 0))
     >>> model = RatingAutoencoder(random_state=0).fit(X)
     >>> unknown = X.toarray() == 0
-    >>> bool(np.mean((model.reconstruct(X) - 3 - taste)[unknown] ** 2) < 0.5)
-    True
+    >>> print(f"{np.mean((model.reconstruct(X) - 3 - taste)[unknown] ** 2):.2f}")
+    0.34
     >>> items, scores = model.recommend(X[:2], n_items=3)
     >>> items.shape
     (2, 3)

@@ -162,8 +162,8 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
     >>> X = StandardScaler().fit_transform(load_breast_cancer().data)
     >>> train, test = train_test_split(X, random_state=0)
     >>> autoencoder = VariationalAutoencoder(code_size=4, random_state=0).fit(train)
-    >>> autoencoder.score(test) > PCA(n_components=4).fit(train).score(test) + 5
-    True
+    >>> print(f"{autoencoder.score(test):.1f} {PCA(n_components=4).fit(train).score(test):.1f}")
+    -19.7 -27.8
     >>> autoencoder.sample(3, random_state=0).shape
     (3, 30)
 
@@ -180,8 +180,8 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
     >>> bool((synthetic.dtypes == frame.dtypes).all())
     True
     >>> women = model.sample(500, random_state=0, condition={"sex": "female"})
-    >>> bool(162 < women["height"].mean() < 168)
-    True
+    >>> print(f'{women["height"].mean():.1f}')
+    164.8
     """
 
     beta: float = 1.0

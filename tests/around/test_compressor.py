@@ -28,6 +28,7 @@ from skae.around import column_codec
 from skae.around.container import DamagedBytes, join, split
 from skae.around.entropy import LARGEST, bits_after, numbers_of, pack, tokens_of, unpack
 from skae.around.fixed_rate import FixedRate
+from skae.streams import Blocks
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=", "ignore:Posterior collapse")
 
@@ -361,3 +362,73 @@ def test_forged_headers_take_no_memory(n, rate, curved):
     header, parts = split(fitted.compress(curved[:5]))
     with pytest.raises(DamagedBytes, match="rows of 8 numbers"):
         fitted.decompress(join(header | {"n": n}, parts))
+
+
+# -- files of blocks ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(fitted, table, tmp_path):
+    return fitted.compress_blocks(table, tmp_path / "table.skae", block_size=500)
+
+
+def test_blocks_of_a_file_are_read_alone(fitted, table, file):
+    blocks = fitted.decompress_blocks(str(file))
+    assert (len(blocks), blocks.n_samples, blocks.starts) == (3, 1200, [0, 500, 1000])
+    parts = [fitted.decompress(fitted.compress(table[i : i + 500])) for i in blocks.starts]
+    for i in (1, 0, -1):
+        assert_array_equal(blocks[i], parts[i])
+    assert_array_equal(np.concatenate(list(blocks)), np.concatenate(parts))
+    with pytest.raises(IndexError):
+        blocks[3]
+    assert_array_equal(pickle.loads(pickle.dumps(blocks))[1], parts[1])
+
+
+def test_files_of_blocks_are_sources(fitted, table, file, tmp_path):
+    """From a memory map to a file, and from there to a fit and to another file."""
+    np.save(tmp_path / "table.npy", table)
+    from_map = fitted.compress_blocks(tmp_path / "table.npy", tmp_path / "again", block_size=500)
+    assert from_map.read_bytes() == file.read_bytes()
+    blocks = Blocks(fitted.decompress_blocks(file))
+    model = Autoencoder(1, **SMALL).fit(blocks)
+    assert model.transform(table).shape == (1200, 1)
+    assert len(np.load(blocks.write_npy(tmp_path / "back.npy"))) == 1200
+
+
+def test_files_of_frames_and_of_a_rate(curved, tmp_path):
+    frame = pd.DataFrame(curved, columns=[f"c{j}" for j in range(curved.shape[1])])
+    model = at_rate(16, frame)
+    path = model.compress_blocks(Blocks(frame, block_size=100), tmp_path / "small")
+    first = model.decompress_blocks(path)[0]
+    pd.testing.assert_frame_equal(first, model.decompress(model.compress(frame[:100])))
+
+
+def test_files_of_blocks_that_are_damaged(fitted, table, file, tmp_path):
+    content = file.read_bytes()
+    rng = np.random.default_rng(0)
+    bad = tmp_path / "bad"
+    for cut in (*rng.integers(len(content), size=50), 0, 3, len(content) - 1):
+        bad.write_bytes(content[:cut])
+        with pytest.raises(DamagedBytes, match=r"compress_blocks|damaged"):
+            fitted.decompress_blocks(bad)
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        bad.write_bytes(damaged)
+        with pytest.raises(DamagedBytes):
+            list(fitted.decompress_blocks(bad))
+    other = compressor(1, max_error="10%").fit(table[::2])
+    with pytest.raises(ValueError, match="made by the compressor with the fingerprint"):
+        other.decompress_blocks(file)
+
+
+def test_a_file_is_there_when_it_is_whole(fitted, table, tmp_path):
+    def source():
+        yield table[:100]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        fitted.compress_blocks(source, tmp_path / "never")
+    with pytest.raises(ValueError, match="no rows"):
+        fitted.compress_blocks(list, tmp_path / "never")
+    assert not list(tmp_path.iterdir())

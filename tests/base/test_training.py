@@ -1,5 +1,7 @@
 """How `Autoencoder` is trained: optimizer, stopping, what it warns of, and going on."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -360,3 +362,32 @@ def test_many_rows_are_gone_through_less_often():
     model = Autoencoder(2, max_epochs=0).fit(np.eye(3))
     steps = [(n, n / 256) for n in (1_000, 100_000, 1_000_000, 10_000_000)]
     assert [model._n_epochs(*of) for of in steps] == [128, 10, 4, 1]
+
+
+# -- compiling ----------------------------------------------------------------------------------
+
+
+def test_a_compiled_net_learns_the_same(X):
+    """By a backend that needs no C++ compiler, and rounds as ever."""
+    drawn = torch.get_rng_state()
+    settings = {**SHORT, "dropout": 0.2}
+    plain = DenoisingAutoencoder(**settings).fit(X)
+    compiled = DenoisingAutoencoder(**settings, compile={"backend": "aot_eager"}).fit(X)
+    assert_array_equal(compiled.transform(X), plain.transform(X))
+    assert compiled.loss_curve_ == plain.loss_curve_
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert_array_equal(pickle.loads(pickle.dumps(compiled)).transform(X), plain.transform(X))
+
+
+@pytest.mark.parametrize("options", [{"backend": "none of torch's"}, {"speed": "fast"}], ids=str)
+def test_a_net_that_cannot_be_compiled(options, X):
+    with pytest.raises(ValueError, match=r"compile asks torch .* Set compile=False\."):
+        Autoencoder(**SHORT, compile=options).fit(X)
+
+
+def test_a_compiler_that_fails(X):
+    def backend(graph, inputs):
+        raise RuntimeError("out of tricks")
+
+    with pytest.raises(ValueError, match="compile asks torch .*out of tricks.*Set compile=False"):
+        Autoencoder(**SHORT, compile={"backend": backend}).fit(X)

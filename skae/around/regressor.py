@@ -14,7 +14,8 @@ from .supervised import LR, MAX_EPOCHS, PATIENCE, SupervisedAutoencoder
 class LinearNumbers:
     """Ridge regression of standardized features on standardized numbers."""
 
-    penalties = (1.0, 0.1, 10.0, 100.0)
+    # The usual one first, and it is 10: on half of the tables (and on the others) it lost least.
+    penalties = (10.0, 1.0, 0.1, 100.0)
     n_strata = 3
 
     def strata(self, labels):

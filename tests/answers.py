@@ -9,9 +9,11 @@ from sklearn.exceptions import NotFittedError
 
 from skae.streams import Blocks
 
-# Methods that train, describe or configure.
+# Methods that train, describe or configure, or are of files.
 SILENT = {
     "calibrate",
+    "compress_blocks",
+    "decompress_blocks",
     "fit",
     "fit_predict",
     "fit_transform",

@@ -38,6 +38,8 @@ def main(folder):
             broken += 1
             print(f"README.md: {link}")
     for path, page in pages.items():
+        if "_modules" in path.parts:  # sources, whose links back are sphinx's own
+            continue
         for link in page.links:
             url = urlsplit(link)
             if url.scheme or url.netloc:  # of another site

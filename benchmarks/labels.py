@@ -346,10 +346,10 @@ def series(options):
         y_test[of_test][:2000],
     )
     file = np.load(Path(options.data) / "japanese_vowels.npz")
+    longest = file["len_train"].max()  # that a fitted estimator takes
     parts = []
     for part in ("train", "test"):
         X, lengths = file[f"X_{part}"], file[f"len_{part}"]
-        longest = min(file["len_train"].max(), X.shape[1])  # that a fitted estimator takes
         parts += [[row[: min(n, longest)] for row, n in zip(X, lengths, strict=True)]]
         parts += [file[f"y_{part}"].astype(int)]
     yield ("JapaneseVowels", *parts)

@@ -11,6 +11,7 @@ from ..base.architecture import start_rows
 from ..base.autoencoder import BaseAutoencoder
 from ..engine.batches import SparseRows
 from ..engine.objectives import Extended
+from ..engine.seeds import redirecting
 from ..nn.autoencoder import find
 from ..nn.layers import NOISES, CustomNoise, Noise
 
@@ -55,8 +56,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         of them: "masking" to their column's mean (as a missing entry), "salt_and_pepper" to
         their column's smallest or largest value, "swap" to the value of another row of the batch,
         which suits tables. A callable or ``torch.nn.Module`` maps a tensor of standardized rows to
-        its corrupted copy, drawing from torch's global generator, which `fit` seeds and restores;
-        it is not trained.
+        its corrupted copy; what it draws by torch's functions comes from the generators of the
+        fit. It is not trained.
     noise_level : float, default=0.5
         Of "gaussian": its standard deviation, in units of ``scale_`` (the root of the mean variance
         of the columns). Of the others: the share of entries, in [0, 1]. 0 is
@@ -195,5 +196,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if isinstance(rows.x, SparseRows):  # noise leaves no row sparse
             rows = start_rows(rows)
         noise.learn(rows.x)
-        noisy = noise.train()(rows.x)
+        with redirecting(noise)():
+            noisy = noise.train()(rows.x)
         return rows.replace(x=noisy)

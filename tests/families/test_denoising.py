@@ -19,6 +19,7 @@ from skae import (
 from skae.nn.autoencoder import find
 from skae.nn.layers import NOISES, MaskingNoise, Noise, SaltAndPepperNoise, SwapNoise
 from skae.rows.given import Given
+from skae.streams import Blocks
 
 ROWS = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0)) + torch.arange(4.0)
 
@@ -167,6 +168,18 @@ def test_a_noise_of_ones_own(noise, X):
     assert torch.equal(layer.train()(ROWS), noise(ROWS))
     layer.eval()
     assert not np.array_equal(ae.transform(X), Autoencoder(**SHORT).fit(X).transform(X))
+
+
+@pytest.mark.parametrize("given", [np.asarray, Blocks])
+@pytest.mark.filterwarnings("ignore:max_epochs")
+def test_a_noise_of_ones_own_draws_from_the_fit(given, X):
+    """While it trains, and when it corrupts the rows that are held out."""
+    state = torch.get_rng_state()
+    settings = {**SHORT, "early_stopping": True, "noise": lambda x: x + torch.randn_like(x)}
+    first, again = (DenoisingAutoencoder(**settings).fit(given(X)) for _ in range(2))
+    assert first.validation_loss_curve_ == again.validation_loss_curve_
+    assert_array_equal(first.transform(X), again.transform(X))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

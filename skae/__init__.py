@@ -6,6 +6,7 @@ from .around.compressor import AutoencoderCompressor
 from .around.imputer import AutoencoderImputer
 from .around.outlier_detector import AutoencoderOutlierDetector
 from .around.regressor import AutoencoderRegressor
+from .around.series_detector import SeriesOutlierDetector
 from .families.autoencoder import Autoencoder
 from .families.contractive import ContractiveAutoencoder
 from .families.convolutional import ConvolutionalAutoencoder
@@ -36,6 +37,7 @@ __all__ = [
     "MultinomialVariationalAutoencoder",
     "RatingAutoencoder",
     "SequenceAutoencoder",
+    "SeriesOutlierDetector",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "VariationalAutoencoder",

@@ -23,6 +23,7 @@ from .around.outlier_detector import AutoencoderOutlierDetector
 from .around.prediction import Prediction
 from .around.regressor import AutoencoderRegressor
 from .around.scores import ErrorScores, IsolationNeighborScores, NeighborScores
+from .around.series_detector import SeriesOutlierDetector
 from .base.saving import OtherVersionWarning, write_file
 from .engine.batches import SparseRows
 from .families.autoencoder import Autoencoder
@@ -68,6 +69,7 @@ ESTIMATORS = (
     MultinomialVariationalAutoencoder,
     RatingAutoencoder,
     SequenceAutoencoder,
+    SeriesOutlierDetector,
     SparseAutoencoder,
     StackedAutoencoder,
     VariationalAutoencoder,

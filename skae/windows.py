@@ -1,10 +1,14 @@
-"""Long series as windows, and scores of windows as scores of points."""
+"""Long series as windows, scores of windows as scores of points, and the period of a series."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import find_peaks
 
-__all__ = ["fold_scores", "sliding_windows"]
+__all__ = ["find_period", "fold_scores", "sliding_windows"]
 
+# Shorter periods are taken for noise. Multiples of a period are peaks too, and may be higher by
+# chance: the shortest that is nearly as high is the period.
+SHORTEST_PERIOD, NEARLY = 4, 0.8
 FOLDS = {"mean": np.add, "max": np.maximum, "min": np.minimum}
 
 
@@ -100,6 +104,66 @@ def fold_scores(scores, n_points, length, step=1, reduce="mean"):
     if reduce == "mean":
         points /= np.maximum(times, 1)
     return np.where(times > 0, points, np.nan)
+
+
+def find_period(series, longest=400):
+    r"""The period of a series, by its autocorrelation.
+
+    .. math:: \rho(l) = \frac{1}{(n - l) \sigma^2} \sum_t (x_t - \mu) (x_{t + l} - \mu)
+
+    has peaks at the period and its multiples; the period is the shortest lag of a peak that is at
+    least 0.8 of the highest. Of several channels, the mean of their autocorrelations.
+
+    Parameters
+    ----------
+    series : array-like of shape (n_points,) or (n_points, n_channels)
+        The series, without missing points.
+    longest : int, default=400
+        Longest period looked for, in points; a third of the series at most.
+
+    Returns
+    -------
+    period : int or None
+        In points, from 4 on. None if there is no peak above 0.
+
+    Raises
+    ------
+    ValueError
+        If the series has more than two axes, or values that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.windows import find_period
+    >>> find_period(np.sin(2 * np.pi * np.arange(300) / 24))
+    24
+    """
+    series = np.asarray(series, dtype=float)
+    if series.ndim not in (1, 2):
+        raise ValueError(
+            "series must be of shape (n_points,) or (n_points, n_channels), but has shape "
+            f"{series.shape}."
+        )
+    if not np.isfinite(series).all():
+        raise ValueError("series has values that are not finite: fill them first.")
+    series = series.reshape(len(series), -1)
+    series = series - series.mean(axis=0)
+    deviations = np.abs(series).max(axis=0)
+    series = series[:, deviations > 0] / deviations[deviations > 0]
+    most = min(longest, len(series) // 3)
+    if not series.size or most < SHORTEST_PERIOD:
+        return None
+    lags = np.arange(most + 2)  # a peak is told by what lies on both sides
+    series /= series.std(axis=0)
+    spectrum = np.abs(np.fft.rfft(series, 2 * len(series), axis=0)) ** 2
+    products = np.fft.irfft(spectrum, axis=0)[lags].mean(axis=1)
+    correlation = products / (len(series) - lags)
+    peaks = find_peaks(correlation, height=0)[0]
+    peaks = peaks[peaks >= SHORTEST_PERIOD]
+    if not len(peaks):
+        return None
+    heights = correlation[peaks]
+    return int(peaks[np.argmax(heights >= NEARLY * heights.max())])
 
 
 def starts_of(n_points, length, step):

@@ -37,6 +37,9 @@ def public_estimators():
 
 
 ALL_ESTIMATORS = public_estimators()
+# Those whose rows are points of one series, of which none stands for itself.
+SERIES = [c for c in ALL_ESTIMATORS if not get_tags(c()).input_tags.two_d_array]
+OF_ROWS = [c for c in ALL_ESTIMATORS if c not in SERIES]
 # Those that take any numbers. The others, of choices that cannot be negative, have tests of their
 # own beside scikit-learn's checks.
 ESTIMATORS = [c for c in ALL_ESTIMATORS if not get_tags(c()).input_tags.positive_only]

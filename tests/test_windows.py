@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skae.windows import fold_scores, sliding_windows
+from skae.windows import find_period, fold_scores, sliding_windows
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 7])
@@ -53,8 +53,36 @@ def test_points_between_windows_have_no_score():
         (lambda: sliding_windows(np.zeros(9), 3, step=0.5), "step must be an integer"),
         (lambda: fold_scores(np.zeros(3), 9, 3), "has 7 windows"),
         (lambda: fold_scores(np.zeros(7), 9, 3, reduce="median"), "reduce must be one of"),
+        (lambda: find_period(np.zeros((9, 2, 2))), "must be of shape"),
+        (lambda: find_period([1.0, np.nan, 2.0]), "not finite"),
     ],
 )
 def test_refused(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize("channels", [(), (2,)])
+@pytest.mark.parametrize("period", [4, 7, 24, 100])
+def test_the_period_of_a_series(period, channels):
+    """Also where it has overtones and noise, and in any unit."""
+    rng = np.random.default_rng(0)
+    t = np.arange(1000).reshape(-1, *[1 for _ in channels]) / period
+    series = (
+        np.sin(2 * np.pi * t)
+        + 0.5 * np.sin(4 * np.pi * t)
+        + 0.2 * rng.normal(size=(1000, *channels))
+    )
+    assert find_period(1e9 * series) == find_period(series) == period
+
+
+def test_the_shortest_of_the_periods_that_are_nearly_as_strong():
+    hours = np.arange(3000)
+    series = np.sin(2 * np.pi * hours / 24) * (1 + 0.3 * np.sin(2 * np.pi * hours / 168))
+    assert find_period(series) == 24
+    assert find_period(series, longest=20) is None
+
+
+@pytest.mark.parametrize("series", [np.ones(100), np.arange(12.0), np.zeros((50, 2)), [1.0, 2.0]])
+def test_a_series_without_a_period(series):
+    assert find_period(series) is None

@@ -3,21 +3,20 @@ Time series anomaly detection: days that are not like the others
 ================================================================
 
 A series of taxi rides by the half hour, made here after the kind of New York's: days and
-weeks, and three days that differ: a holiday, a storm, a night with a marathon's start. Windows
-of a day are rows for :class:`~skae.AutoencoderOutlierDetector`, and :mod:`skae.windows` folds
-their scores back to points.
+weeks, and three days that differ: a holiday, a storm, a night with a marathon's start.
+:class:`~skae.SeriesOutlierDetector` finds the period, a day of 48 half hours, and how unlike the
+others the windows around each point are.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from skae import AutoencoderOutlierDetector
-from skae.windows import fold_scores, sliding_windows
+from skae import SeriesOutlierDetector
 
 rng = np.random.default_rng(0)
 time = pd.date_range("2025-09-01", periods=48 * 7 * 12, freq="30min")
-hour, weekend = time.hour + time.minute / 60, time.dayofweek >= 5
+hour, weekend = time.hour + time.minute / 60, time.day_of_week >= 5
 day = 9 + 6 * np.exp(-(((hour - 19) / 3) ** 2)) + 4 * np.exp(-(((hour - 9) / 2) ** 2)) * ~weekend
 night = -7 * np.exp(-(((hour - 4 - 1.5 * weekend) / 2.5) ** 2))
 rides = pd.Series(1000 * (day + night) + 500 * rng.normal(size=len(time)), index=time)
@@ -25,9 +24,9 @@ rides["2025-10-13"] *= 0.6  # a holiday
 rides["2025-10-29 10:00":"2025-10-30 06:00"] = 1500 + 300 * rng.normal(size=41)  # a storm
 rides["2025-11-09 01:00":"2025-11-09 07:00"] += 6000  # a marathon's start
 
-windows = sliding_windows(rides.to_numpy(), length=48)
-detector = AutoencoderOutlierDetector(random_state=0).fit(windows[::4])
-scores = fold_scores(detector.score_samples(windows), len(rides), length=48)
+detector = SeriesOutlierDetector(random_state=0).fit(rides)
+scores = detector.score_samples(rides)
+print("points of a window:", detector.window_)
 by_day = pd.Series(-scores, index=time).resample("D").mean().nlargest(4)
 for found in by_day.sort_index().index:
     print("unlike the others:", found.strftime("%A %d %B"))

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +23,7 @@ from ..rows.given import Given, check_finite, check_integer
 from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
+from .prototypes import listed_prototypes, seeded_clone
 from .scores import ErrorScores, IsolationNeighborScores, NeighborScores, View
 
 # The methods, by name.
@@ -344,13 +345,7 @@ class AutoencoderOutlierDetector(
             masking = DenoisingAutoencoder(noise="masking", refit=False)
             small = Autoencoder(hidden_layer_sizes=(64,), refit=False)
             given = masking if self.method == "masked" else small
-        given = given if isinstance(given, list | tuple) else [given]
-        if not given:
-            raise ValueError("autoencoder is an empty list: give one autoencoder or more, or None.")
-        for prototype in given:
-            if not hasattr(prototype, "fit") or isinstance(prototype, type):
-                raise TypeError(f"autoencoder holds {prototype!r}, which is no estimator.")
-        return given
+        return listed_prototypes(given)
 
     def _make_format(self, X):
         """That of the autoencoder, but for tables: they are dense, and may have any axes."""
@@ -390,10 +385,7 @@ class AutoencoderOutlierDetector(
         fitted = []
         for prototype in self._prototypes():
             for _ in range(self.n_estimators):
-                estimator = clone(prototype)
-                if "random_state" in estimator.get_params():
-                    estimator.set_params(random_state=int(rng.randint(np.iinfo(np.int32).max)))
-                fitted.append(self._fit_trimmed(estimator, rows))
+                fitted.append(self._fit_trimmed(seeded_clone(prototype, rng), rows))
         return fitted
 
     def _fit_trimmed(self, estimator, rows):

@@ -1,0 +1,31 @@
+"""The estimators that a user hands to one that stands around them."""
+
+import numpy as np
+from sklearn.base import clone
+
+
+def listed_prototypes(given):
+    """One estimator or several, as a list.
+
+    Raises
+    ------
+    ValueError
+        If the list is empty.
+    TypeError
+        If it holds what is no estimator.
+    """
+    given = given if isinstance(given, list | tuple) else [given]
+    if not given:
+        raise ValueError("autoencoder is an empty list: give one autoencoder or more, or None.")
+    for prototype in given:
+        if not hasattr(prototype, "fit") or isinstance(prototype, type):
+            raise TypeError(f"autoencoder holds {prototype!r}, which is no estimator.")
+    return given
+
+
+def seeded_clone(prototype, rng):
+    """A clone with a seed of its own, if its class has one."""
+    estimator = clone(prototype)
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=int(rng.randint(np.iinfo(np.int32).max)))
+    return estimator

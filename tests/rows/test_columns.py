@@ -311,7 +311,7 @@ def test_columns_of_no_use_do_not_spoil_the_fills():
     rng = np.random.default_rng(0)
     a = rng.normal(size=(300, 1))
     truth = a @ [[1.0, 2.0, -1.0]] + 0.1 * rng.normal(size=(300, 3))
-    X = pd.DataFrame(truth, columns=list("abc"))
+    X = pd.DataFrame(truth.copy(), columns=list("abc"))  # before 3.0 pandas writes into it
     hidden = rng.random(300) < 0.3
     X.loc[hidden, "a"] = np.nan
     noisy = X.assign(

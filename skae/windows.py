@@ -4,8 +4,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import find_peaks
 
-__all__ = ["find_period", "fold_scores", "sliding_windows"]
+__all__ = ["fill_gaps", "find_period", "fold_scores", "sliding_windows"]
 
+# A channel varies if its numbers differ by more than this share of the largest.
+ROUNDING = 1e-14
 # Shorter periods are taken for noise. Multiples of a period are peaks too, and may be higher by
 # chance: the shortest that is nearly as high is the period.
 SHORTEST_PERIOD, NEARLY = 4, 0.8
@@ -106,6 +108,36 @@ def fold_scores(scores, n_points, length, step=1, reduce="mean"):
     return np.where(times > 0, points, np.nan)
 
 
+def fill_gaps(series):
+    """Fill missing points on a straight line between those around them.
+
+    Parameters
+    ----------
+    series : array-like of shape (n_points,) or (n_points, n_channels)
+        The series; NaN marks a missing point.
+
+    Returns
+    -------
+    filled : ndarray of the shape of the series
+        Before the first point that is known it has that one, after the last one the last; a channel
+        without any has 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.windows import fill_gaps
+    >>> fill_gaps([0.0, np.nan, np.nan, 3.0, np.nan])
+    array([0., 1., 2., 3., 3.])
+    """
+    filled = np.array(series, dtype=np.result_type(np.asarray(series), np.float32))
+    at = np.arange(len(filled))
+    for channel in filled.reshape(len(filled), -1).T:
+        known = np.flatnonzero(~np.isnan(channel))
+        if len(known) < len(channel):
+            channel[:] = np.interp(at, known, channel[known]) if len(known) else 0.0
+    return filled
+
+
 def find_period(series, longest=400):
     r"""The period of a series, by its autocorrelation.
 
@@ -144,12 +176,13 @@ def find_period(series, longest=400):
             "series must be of shape (n_points,) or (n_points, n_channels), but has shape "
             f"{series.shape}."
         )
-    if not np.isfinite(series).all():
-        raise ValueError("series has values that are not finite: fill them first.")
+    if not (len(series) and np.isfinite(series).all()):
+        raise ValueError("series is empty, or has values that are not finite: fill them first.")
     series = series.reshape(len(series), -1)
-    series = series - series.mean(axis=0)
-    deviations = np.abs(series).max(axis=0)
-    series = series[:, deviations > 0] / deviations[deviations > 0]
+    largest = np.abs(series).max(axis=0, initial=0)
+    varies = np.ptp(series / np.where(largest > 0, largest, 1), axis=0) > ROUNDING
+    series = series[:, varies] / largest[varies]
+    series -= series.mean(axis=0)
     most = min(longest, len(series) // 3)
     if not series.size or most < SHORTEST_PERIOD:
         return None

@@ -14,8 +14,19 @@ PACKAGE = Path(skae.__file__).parent
 
 # From the ground up: each may import only from those before it, and from its own folder but for
 # circles.
-ROOMS = ["_version", "_errors", "_sklearn", "storage", "nn", "engine", "rows", "base", "families"]
-ROOMS += ["windows", "around", "export", "persistence", "onnx", "streams"]
+ROOMS = [
+    "_version",
+    "_errors",
+    "_sklearn",
+    "windows",
+    "storage",
+    "nn",
+    "engine",
+    "rows",
+    "base",
+    "families",
+]
+ROOMS += ["around", "export", "persistence", "onnx", "streams"]
 TORCH_SIDE = ["nn"]
 # Over any estimator that has the public methods, be it from skae or not: each may import only those
 # before it.

@@ -55,6 +55,7 @@ def test_points_between_windows_have_no_score():
         (lambda: fold_scores(np.zeros(7), 9, 3, reduce="median"), "reduce must be one of"),
         (lambda: find_period(np.zeros((9, 2, 2))), "must be of shape"),
         (lambda: find_period([1.0, np.nan, 2.0]), "not finite"),
+        (lambda: find_period([]), "is empty"),
     ],
 )
 def test_refused(call, match):
@@ -83,6 +84,8 @@ def test_the_shortest_of_the_periods_that_are_nearly_as_strong():
     assert find_period(series, longest=20) is None
 
 
-@pytest.mark.parametrize("series", [np.ones(100), np.arange(12.0), np.zeros((50, 2)), [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "series", [np.ones(100), np.full(99, 0.1), np.arange(12.0), np.zeros((50, 2)), [1.0, 2.0]]
+)
 def test_a_series_without_a_period(series):
     assert find_period(series) is None

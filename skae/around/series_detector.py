@@ -20,7 +20,7 @@ from ..families.autoencoder import Autoencoder
 from ..rows.given import check_finite, untensored
 from ..rows.table import Axes, Table
 from ..rows.units import center_and_scale
-from ..windows import find_period, fold_scores, sliding_windows
+from ..windows import fill_gaps, find_period, fold_scores, sliding_windows
 from .neighbors import FLOOR, LocalDistances
 from .prototypes import listed_prototypes, seeded_clone
 
@@ -173,7 +173,7 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
         -------
         self : object
         """
-        self._format = Table()
+        self._format = Table(rows_may_be_empty=True)
         points = self._format.learn(as_channels(X), self)
         self.window_ = self._choose_window(points)
         self._center, self._scale = center_and_scale(points, np.arange(points.shape[1]))
@@ -254,7 +254,7 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
     def _choose_window(self, points):
         n, length = len(points), self.window
         if length == "auto":
-            length = find_period(filled(points)) or NO_PERIOD
+            length = find_period(fill_gaps(points)) or NO_PERIOD
             length = max(SHORTEST_WINDOW, min(length, n // FEWEST_WINDOWS))
         if n < FEWEST_WINDOWS * length:
             raise ValueError(
@@ -275,7 +275,7 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
 
     def _in_units(self, points):
         """Channels without gaps in the units of all distances, in float64."""
-        series = filled((points.astype(np.float64) - self._center) / self._scale)
+        series = fill_gaps((points.astype(np.float64) - self._center) / self._scale)
         with np.errstate(over="ignore"):
             squares = series**2
         check_finite(squares, "The squared distances of X", points, self._format.names)
@@ -331,17 +331,6 @@ def as_channels(X):
         return X
     X = untensored(X)
     return np.asarray(X)[:, None] if np.ndim(X) == 1 else X
-
-
-def filled(series):
-    """Gaps on a straight line between the points around them; 0 where a channel has none."""
-    series = series.copy()
-    for channel in series.T:
-        known = np.flatnonzero(~np.isnan(channel))
-        if len(known) < len(channel):
-            at = np.arange(len(channel))
-            channel[:] = np.interp(at, known, channel[known]) if len(known) else 0.0
-    return series
 
 
 def flat(windows):

@@ -24,9 +24,14 @@ from ..nn.recurrent import (
     TokenEncoderDecoder,
     told,
 )
+from ..rows.given import check_integer
 from ..rows.reading import check_codes
 from ..rows.sequences import Sequences, is_ragged, padded
 from ..rows.tokens import Tokens
+from ..windows import fill_gaps, find_period, sliding_windows
+
+# What `fit_series` reads of a series, and windows that it trains on at most: more overlap too much.
+PERIODS_READ, MOST_WINDOWS = 2, 5000
 
 
 class TokenObjective(Extended):
@@ -218,6 +223,43 @@ class SequenceAutoencoder(BaseAutoencoder):
         if self._tokens or lengths is None or not is_ragged(X):
             return rows
         return [row[: int(n)] for row, n in zip(rows, lengths[:, 0], strict=True)]
+
+    def fit_series(self, series, n_past="auto"):
+        """Learn to predict one long series: `fit` to its windows, of past and ``horizon``.
+
+        ``forecast(series)`` then says how it goes on.
+
+        Parameters
+        ----------
+        series : array-like of shape (n_points,) or (n_points, n_channels)
+            Points at equal times; missing ones are filled on a straight line.
+        n_past : int or "auto", default="auto"
+            Points that are read before those predicted. "auto" is twice the period of the series
+            (:func:`skae.windows.find_period`), and at least the ``horizon``.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If ``horizon`` is 0, or the series is shorter than two windows.
+        """
+        if not self.horizon:
+            raise ValueError("fit_series learns to predict: set horizon= to a number of points.")
+        series = fill_gaps(np.asarray(series, dtype=float))
+        if isinstance(n_past, str) and n_past == "auto":
+            n_past = max(self.horizon, PERIODS_READ * (find_period(series) or 0))
+            n_past = max(1, min(n_past, len(series) // 2 - self.horizon))
+        length = check_integer(n_past, "n_past") + self.horizon
+        if len(series) < 2 * length:
+            raise ValueError(
+                f"series has {len(series)} points, fewer than two windows of {length} (n_past + "
+                "horizon): give a longer one, or smaller numbers."
+            )
+        windows = sliding_windows(series, length)
+        return self.fit(windows[:: -(-len(windows) // MOST_WINDOWS)])
 
     def forecast(self, X):
         """The ``horizon`` steps that follow the sequences of X.

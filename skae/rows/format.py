@@ -43,6 +43,7 @@ class RowFormat:
     sparse = False  # whether X may be a sparse matrix,
     absent = 0.0  # and what an entry stands for that is not stored
     columns_may_be_empty = False  # whether `fit` takes a column without an observed entry
+    rows_may_be_empty = False  # whether a row without an observed entry is worth no warning
     expects_missing = False  # whether rows with missing entries will come, though `fit` sees none
     groups = ()
     shape = None
@@ -139,7 +140,7 @@ class RowFormat:
                 "be learned of them: drop them, or fill them with a constant."
             )
         numbers = np.flatnonzero(empty_rows)
-        if len(numbers) and self.name == "X":
+        if len(numbers) and self.name == "X" and not self.rows_may_be_empty:
             warn(
                 f"{len(numbers)} row(s) of X have no observed entry (the first is row "
                 f"{numbers[0]}): they are taken for the training mean and get the highest score.",

@@ -601,3 +601,52 @@ def test_too_many_tokens():
     ae = SequenceAutoencoder(**QUICK, vocabulary=LETTERS).fit(words())
     with pytest.raises(ValueError, match="sequences of 8 tokens, but .* at most 6"):
         ae.transform(["abcdefgh"])
+
+
+# -- one long series ------------------------------------------------------------------------------
+
+
+def long_series(n=800, d=None):
+    t = np.arange(n)[:, None] + 5 * np.arange(d or 1)
+    series = np.sin(2 * np.pi * t / 20) + 0.05 * np.random.default_rng(0).normal(size=t.shape)
+    return series if d else series[:, 0]
+
+
+@pytest.mark.filterwarnings("ignore:max_epochs")
+@pytest.mark.parametrize("d", [None, 2])
+def test_a_long_series_goes_on(d):
+    series = long_series(d=d)
+    ahead = SequenceAutoencoder(6, horizon=10, hidden_size=8, max_epochs=2, random_state=0)
+    ahead.fit_series(series[:780])
+    assert ahead.n_steps_ == 2 * 20 + 10
+    predicted = ahead.forecast(series[:780])
+    assert predicted.shape == ((10, d) if d else (10,))
+    assert np.mean((predicted - series[780:790]) ** 2) < 0.05 * series.var()
+
+
+@pytest.mark.filterwarnings("ignore:max_epochs")
+def test_gaps_and_what_is_read_of_a_series():
+    series, gaps = long_series(), long_series()
+    gaps[100:103] = np.nan
+    straight = pd.Series(gaps).interpolate().to_numpy()
+    ahead = SequenceAutoencoder(6, horizon=10, hidden_size=8, max_epochs=1, random_state=0)
+    first = ahead.fit_series(pd.Series(gaps), n_past=15).forecast(series)
+    assert ahead.n_steps_ == 25
+    assert_allclose(ahead.fit_series(straight, n_past=15).forecast(series), first)
+    short = ahead.fit_series(series[:60])
+    assert short.n_steps_ == 30  # two windows, though it has only three periods
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_past", "n", "match"),
+    [
+        ({"horizon": 0}, "auto", 100, "set horizon= to a number"),
+        ({"horizon": 5}, 0, 100, "n_past must be an integer of at least 1"),
+        ({"horizon": 5}, "all", 100, "n_past must be an integer"),
+        ({"horizon": 5}, 20, 49, "49 points, fewer than two windows of 25"),
+        ({"horizon": 5}, "auto", 11, "11 points, fewer than two windows of 6"),
+    ],
+)
+def test_series_that_are_refused(settings, n_past, n, match):
+    with pytest.raises(ValueError, match=match):
+        SequenceAutoencoder(2, **settings).fit_series(np.arange(float(n)), n_past=n_past)

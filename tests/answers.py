@@ -20,6 +20,7 @@ SILENT = {
     "from_layers",
     "get_metadata_routing",
     "get_params",
+    "fit_series",
     "partial_fit",
     "save",
 }

@@ -38,7 +38,7 @@ OF_SKLEARN = (
     "Found input variables|y should be a 1d array|'y_true' parameter"
 )
 # Of what a net says where its rows have no numbers, such as tokens.
-SKIPPED = {"explain", "top_features", "save", "set_output", "get_feature_names_out"}
+SKIPPED = {"explain", "top_features", "save", "set_output", "get_feature_names_out", "fit_series"}
 
 
 class Hang(BaseException):

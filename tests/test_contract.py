@@ -227,7 +227,8 @@ def test_round_trips_keep_the_bits(cls, through, X, tmp_path):
     if hasattr(cls, "partial_fit"):  # from the same weights, with an optimizer that starts anew
         again = through(estimator, tmp_path)
         assert_same_answers(copied.partial_fit(X), again.partial_fit(X), X)
-        assert copied.n_iter_ == estimator.n_iter_ + 1
+        if cls in AUTOENCODERS:
+            assert copied.n_iter_ == estimator.n_iter_ + 1
 
 
 @over(ESTIMATORS)

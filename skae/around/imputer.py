@@ -1,5 +1,6 @@
 """The imputer: an autoencoder fills the holes of a table."""
 
+import copy
 from numbers import Integral
 
 import numpy as np
@@ -208,6 +209,36 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
             error.add_note("This was the imputer's autoencoder, whose rows are the columns of X.")
             raise
         self._learn_errors(rows)
+        return self
+
+    @unchanged_on_failure
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None):
+        """Train for one pass over more rows. The first call is `fit`.
+
+        Columns, their categories and units stay as they were: a category that is new counts as
+        missing. How far off fills are is learned anew, of the rows of this call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows of this call.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "autoencoder_"):
+            return self.fit(X)
+        rows = self._format.rows(X, self)
+        self._check_identifiers(self._format.missing_in(X))
+        rows = rows[~np.isnan(rows).all(axis=1)]
+        if len(rows):
+            self.autoencoder_ = copy.deepcopy(self.autoencoder_)
+            self.autoencoder_.partial_fit(Formatted(rows, self._format))
+            self._learn_errors(rows)
         return self
 
     def transform(self, X):

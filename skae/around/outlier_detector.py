@@ -1,5 +1,6 @@
 """Outliers by neighbors among codes, residuals and rows, around any autoencoder."""
 
+import copy
 import warnings
 from numbers import Integral, Real
 
@@ -24,7 +25,14 @@ from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
 from .prototypes import listed_prototypes, seeded_clone
-from .scores import ErrorScores, IsolationNeighborScores, NeighborScores, View
+from .scores import (
+    ErrorScores,
+    IsolationNeighborScores,
+    NeighborScores,
+    View,
+    hidings,
+    joined_at_random,
+)
 
 # The methods, by name.
 SCORES = {"neighbors": NeighborScores, "error": ErrorScores, "masked": ErrorScores}
@@ -33,8 +41,6 @@ HELD_OUT, HELD_OUT_OF_FEW, ENOUGH_HELD_OUT = 0.1, 0.25, 50
 FEWEST_ROWS_TO_HOLD_OUT = 40
 # All of them are kept: more would fill the memory before one is told so.
 MOST_ESTIMATORS = 10_000
-# How often each entry is hidden.
-N_HIDINGS = 4
 # Fits on the rows that the fit before rebuilt best.
 TRIM_ROUNDS = 3
 
@@ -96,6 +102,8 @@ class AutoencoderOutlierDetector(
         The fitted autoencoders.
     offset_ : float
         `decision_function` is ``score_samples - offset_``.
+    n_samples_seen_ : int
+        Rows of `fit`, and of the calls of `partial_fit` since.
     calibration_scores_ : ndarray of shape (n_calibration,)
         Scores of the rows given to `calibrate`, ascending.
     n_features_in_, feature_names_in_
@@ -213,6 +221,7 @@ class AutoencoderOutlierDetector(
                 "other, and needs at least 2."
             )
         vars(self).pop("calibration_scores_", None)
+        self.n_samples_seen_ = n
         rng = check_random_state(draw_seed(self.random_state))
         order = rng.permutation(n)
         self._learn_units(rows)
@@ -226,6 +235,47 @@ class AutoencoderOutlierDetector(
         given = Given(rows)
         held_out = self._score_samples(given.take(order[:n_held])) if n_held else None
         self._learn_offset(given, held_out)
+        return self
+
+    @unchanged_on_failure
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None):
+        """Go on with more rows. The first call is `fit`.
+
+        A later one scores its rows while they are new, for the threshold; then each autoencoder
+        trains for a pass over them, and they join those among which neighbors are looked for, of
+        which ``max_reference`` are kept at random. Units stay as they were, and so does what `trim`
+        left out; `calibrate` is to be called anew.
+
+        Parameters
+        ----------
+        X : array-like of the shape of the rows of `fit`
+            The rows of this call.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "estimators_"):
+            return self.fit(X)
+        rows = self._standardized(X)
+        held_out = (
+            self._score_samples(Given(rows)) if len(rows) >= FEWEST_ROWS_TO_HOLD_OUT else None
+        )
+        seed = draw_seed(self.random_state)
+        rng = np.random.RandomState([seed % 2**32, self.n_samples_seen_ % 2**32])  # noqa: NPY002
+        self.estimators_ = copy.deepcopy(self.estimators_)
+        for estimator in self.estimators_:
+            estimator.partial_fit(self._handed(estimator, rows))
+        known = rows[:0] if self._scores.rows is None else self._scores.rows
+        reference = joined_at_random(known, self.n_samples_seen_, rows, self.max_reference, rng)
+        self.n_samples_seen_ += len(rows)
+        vars(self).pop("calibration_scores_", None)
+        self._scores = self._make_scores(self._view(reference), rng)
+        if held_out is not None or self.contamination != "auto":
+            self._learn_offset(Given(reference), held_out)
         return self
 
     def score_samples(self, X):
@@ -329,8 +379,7 @@ class AutoencoderOutlierDetector(
         """
         rows = self._standardized(X)
         shares = self._format.by_column(self._scores.judge(self._view(rows)).shares)
-        shape = getattr(X, "shape", None)
-        return shares.reshape(shape) if shape is not None else self._format.shaped(shares)
+        return shares.reshape(X.shape) if hasattr(X, "shape") else self._format.shaped(shares)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -350,9 +399,8 @@ class AutoencoderOutlierDetector(
     def _make_format(self, X):
         """That of the autoencoder, but for tables: they are dense, and may have any axes."""
         prototype = self._prototypes()[0]
-        if not isinstance(prototype, BaseAutoencoder):
-            return Axes()
-        return dense_format_for(prototype, X)
+        of_skae = isinstance(prototype, BaseAutoencoder)
+        return dense_format_for(prototype, X) if of_skae else Axes()
 
     def _learn_units(self, rows):
         """Center and scale of standardized rows; codes and residuals stand in one metric."""
@@ -411,13 +459,13 @@ class AutoencoderOutlierDetector(
 
     def _rebuilt_where_hidden(self, estimator, rows):
         """Each entry as rebuilt while it was hidden with half of its row, mean over the times."""
-        total = np.zeros_like(rows)
+        total, masks = np.zeros_like(rows), hidings(rows.shape[1])
         with warnings.catch_warnings():  # of rows that have no entry left
             warnings.simplefilter("ignore", UserWarning)
-            for columns in hidings(rows.shape[1]):
+            for columns in masks:
                 seen = np.where(columns, np.nan, rows)
                 total[:, columns] += self._rebuilt(estimator, seen)[:, columns]
-        return total / N_HIDINGS
+        return total / (len(masks) // 2)
 
     def _codes(self, estimator, rows):
         codes = estimator.transform(self._handed(estimator, rows))
@@ -442,18 +490,10 @@ class AutoencoderOutlierDetector(
     def _make_scores(self, reference, rng):
         if self.method != "neighbors":
             return SCORES[self.method](reference)
-        if self.trim > 0 or self.contamination not in ("auto", 0):
-            seed = rng.randint(np.iinfo(np.int32).max)
-            return IsolationNeighborScores(reference, self.n_neighbors, seed)
-        return NeighborScores(reference, self.n_neighbors)
+        if self.trim == 0 and self.contamination in ("auto", 0):
+            return NeighborScores(reference, self.n_neighbors)
+        seed = rng.randint(np.iinfo(np.int32).max)
+        return IsolationNeighborScores(reference, self.n_neighbors, seed)
 
     def _score_samples(self, given):
         return self._scores.scores(self._view(given.X))
-
-
-def hidings(n_columns):
-    """Which columns are hidden, by turns, so that each is hidden `N_HIDINGS` times."""
-    rng = np.random.default_rng(0)
-    for _ in range(N_HIDINGS):
-        hidden = np.isin(np.arange(n_columns), rng.permutation(n_columns)[::2])
-        yield from (hidden, ~hidden)

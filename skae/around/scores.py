@@ -7,6 +7,9 @@ import numpy as np
 from .isolation import Isolation
 from .neighbors import FLOOR, LocalDistances, mean_squares
 
+# How often each entry is hidden.
+N_HIDINGS = 4
+
 
 class View(NamedTuple):
     """Rows as estimators see them, standardized."""
@@ -41,6 +44,7 @@ class ErrorScores:
     """Minus the squared error of the reconstruction, in units of the rows' typical one."""
 
     needs_codes = False
+    rows = None  # it keeps none
 
     def __init__(self, reference):
         errors = reference.errors()
@@ -70,6 +74,11 @@ class NeighborScores:
         self.among_rows = LocalDistances(reference.filled, n_neighbors)
         own = np.arange(len(reference.filled))
         self.among_codes = [LocalDistances(z, n_neighbors, own) for z in reference.joined()]
+
+    @property
+    def rows(self):
+        """The reference rows."""
+        return self.filled
 
     def scores(self, view):
         """Minus the exponential of the mean of both logarithms: (n,)."""
@@ -120,6 +129,11 @@ class IsolationNeighborScores:
         low, self.center, high = np.percentile(logs, (25, 50, 75), axis=1, keepdims=True)
         self.spread = np.where(high > low, high - low, 1.0)
 
+    @property
+    def rows(self):
+        """The reference rows."""
+        return self.neighbors.rows
+
     def _logs(self, scores, view):
         return np.stack([np.log(-scores), self.isolation.log_scores(view.filled)])
 
@@ -144,3 +158,24 @@ def normalized(shares):
     """Shares that add up to 1, all equal where all are 0."""
     total = shares.sum(axis=1, keepdims=True)
     return np.where(total > 0, shares / np.where(total > 0, total, 1), 1 / shares.shape[1])
+
+
+def joined_at_random(known, n_seen, new, most, rng):
+    """At most ``most`` rows at random, of those seen so far (some of which are known) and new.
+
+    Where none is known, the new ones.
+    """
+    if not len(known) or len(known) + len(new) <= most:
+        return np.concatenate([known, new])
+    n_new = int(rng.hypergeometric(len(new), n_seen, most))
+    parts = [(known, most - n_new), (new, n_new)]
+    return np.concatenate([rows[np.sort(rng.permutation(len(rows))[:n])] for rows, n in parts])
+
+
+def hidings(n_columns):
+    """Which columns are hidden, by turns: each `N_HIDINGS` times, half of them at a time."""
+    rng, masks = np.random.default_rng(0), []
+    for _ in range(N_HIDINGS):
+        hidden = np.isin(np.arange(n_columns), rng.permutation(n_columns)[::2])
+        masks += [hidden, ~hidden]
+    return masks

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from ..around.neighbors import CANDIDATES, FLOOR, SAME
-from ..around.outlier_detector import hidings
-from ..around.scores import ErrorScores, IsolationNeighborScores, NeighborScores
+from ..around.scores import ErrorScores, IsolationNeighborScores, NeighborScores, hidings
 from ..base.autoencoder import BaseAutoencoder
 from .methods import Methods, methods_of, shape_of
 
@@ -34,7 +33,7 @@ class OfDetector(Methods):
         )
         self.hidings = None
         if estimator.method == "masked":
-            masks = np.array([*hidings(len(self.center))])
+            masks = np.array(hidings(len(self.center)))
             self.hidings = torch.from_numpy(masks)
         self.scores = OF_SCORES[type(estimator._scores)](estimator._scores)
 

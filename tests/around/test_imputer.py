@@ -7,6 +7,7 @@ import pytest
 import torch
 from discovery import quick
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -355,3 +356,42 @@ def test_an_entry_at_the_mean_is_not_taken_for_a_missing_one():
     assert (rows == 0).sum() > 50
     assert (standardized.abs() > 0)[~torch.tensor(rows).isnan()].all()
     assert_allclose(standardized[torch.tensor(rows) == 0], 0, atol=1e-5)
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:max_epochs")
+def test_later_rows_are_learned_from():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(600, 1))
+    X = pd.DataFrame(a @ [[1.0, 2.0, -1.0]], columns=list("abc")).assign(kind="x")
+    X.loc[a[:, 0] > 0, "kind"] = "y"
+    X.loc[300:, "c"] *= -1  # what held no longer holds
+    hidden = X[500:].copy()
+    hidden["c"] = np.nan
+    imputer = AutoencoderImputer(quick(DenoisingAutoencoder, noise="masking"), random_state=0)
+    first = imputer.partial_fit(X[:300])
+    assert_array_equal(
+        first.transform(hidden)["c"],
+        clone(imputer).fit(X[:300]).transform(hidden)["c"],
+    )
+    errors = []
+    for _ in range(30):
+        errors.append(np.mean((imputer.transform(hidden)["c"] - X["c"][500:]) ** 2))
+        imputer.partial_fit(X[300:500])
+    assert errors[-1] < 0.5 * errors[0]
+    assert imputer.transform(hidden).dtypes.tolist() == X.dtypes.tolist()
+
+
+def test_going_on_with_other_columns_changes_nothing():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(30, 2)), columns=["a", "b"])
+    imputer = AutoencoderImputer(quick(DenoisingAutoencoder), random_state=0).fit(X)
+    gaps = X.mask(np.eye(30, 2, dtype=bool))
+    before = imputer.transform(gaps)
+    with pytest.raises(ValueError, match="feature names"):
+        imputer.partial_fit(X[["b", "a"]])
+    assert_array_equal(imputer.transform(gaps), before)
+    imputer.partial_fit(X * np.nan)  # rows that say nothing
+    assert_array_equal(imputer.transform(gaps), before)

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils import check_random_state
 
 from skae import (
     Autoencoder,
@@ -25,6 +26,7 @@ from skae import (
 )
 from skae.around.isolation import Isolation
 from skae.around.neighbors import LocalDistances
+from skae.around.scores import joined_at_random
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 METHODS = ["neighbors", "error", "masked"]
@@ -386,3 +388,70 @@ def test_outliers_that_lie_together_are_found_where_they_are_declared():
     clean = -detector().fit(X).score_samples(X)
     outlier = np.arange(300) < 30
     assert roc_auc_score(outlier, declared) > roc_auc_score(outlier, clean) + 0.02
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+def two_clouds(n=300):
+    rng = np.random.default_rng(0)
+    first, second = (rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5)) for _ in range(2))
+    return first, second + [8, -8, 8, -8, 8]
+
+
+@pytest.mark.parametrize("method", ["neighbors", "error", "masked"])
+def test_what_is_new_becomes_normal(method):
+    first, second = two_clouds()
+    fitted = detector(method=method).fit(first)
+    new = second[200:]
+    before = np.mean(fitted.predict(new) == -1)
+    for part in (second[:100], second[100:200]):
+        fitted.partial_fit(part)
+    assert fitted.n_samples_seen_ == 500
+    assert before > 0.9
+    assert np.mean(fitted.predict(new) == -1) < 0.5
+
+
+def test_the_first_call_is_fit_and_later_ones_have_bits_of_their_own():
+    first, second = two_clouds()
+    made = [detector() for _ in range(3)]
+    fitted, one, same = made[0].fit(first), made[1].partial_fit(first), made[2].partial_fit(first)
+    assert_array_equal(one.score_samples(second), fitted.score_samples(second))
+    scores = [d.partial_fit(second[:150]).score_samples(second) for d in (one, same)]
+    assert_array_equal(*scores)
+
+
+def test_reference_rows_are_a_sample_of_all():
+    for n_seen, n_new in ((1000, 500), (60, 100), (30, 20)):
+        known = np.zeros((min(n_seen, 100), 1))
+        shares = []
+        for seed in range(300):
+            rows = joined_at_random(
+                known, n_seen, np.ones((n_new, 1)), 100, check_random_state(seed)
+            )
+            shares.append(rows.mean())
+            assert len(rows) == min(100, n_seen + n_new)
+        assert_allclose(np.mean(shares), n_new / (n_seen + n_new), atol=0.02)
+
+
+def test_going_on_with_wrong_rows_changes_nothing():
+    first, second = two_clouds()
+    fitted = detector().fit(first)
+    before = fitted.score_samples(second)
+    with pytest.raises(ValueError, match="4 features"):
+        fitted.partial_fit(second[:, :4])
+    with pytest.raises(ValueError, match="infinity"):
+        fitted.partial_fit(np.full_like(second, np.inf))
+    assert_array_equal(fitted.score_samples(second), before)
+    assert fitted.n_samples_seen_ == 300
+
+
+def test_a_threshold_of_few_new_rows_stays():
+    first, second = two_clouds()
+    fitted = detector().fit(first)
+    offset = fitted.offset_
+    assert fitted.partial_fit(second[:20]).offset_ == offset
+    share = detector(contamination=0.2).fit(first)
+    share.partial_fit(second[:20])
+    seen = np.concatenate([first, second[:20]])
+    assert_allclose(np.mean(share.predict(seen) == -1), 0.2, atol=0.01)

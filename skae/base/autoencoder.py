@@ -35,7 +35,7 @@ from ..rows.given import (
 )
 from ..rows.reading import check_codes
 from ..rows.table import Axes, SparseTable
-from ..rows.units import in_units, off_center
+from ..rows.units import in_units, off_center, slices
 from ..rows.weights import MOST_COPIES, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
@@ -439,18 +439,20 @@ class BaseAutoencoder(
     def _default_code_size(self, n_features):
         return math.ceil(n_features / 4)
 
-    def _as_rows(self, given):
-        """All rows as one `Batch` on the device, in standardized units."""
+    def _as_rows(self, given, index=None):
+        """All rows, or those of some numbers, as one `Batch` on the device, standardized."""
         device = resolve_device(self.device)
         X, target, condition, weight = given
-        x = standardized(X, self.center_, self.scale_).to(device)
+        x = standardized(X, self.center_, self.scale_, index).to(device)
         if target is not None:
-            target = standardized(target, self.target_center_, self.target_scale_).to(device)
-        if condition is not None:
-            condition = torch.from_numpy(condition.astype(np.float32)).to(device)
-        if weight is not None:
-            weight = torch.from_numpy(weight.astype(np.float32)).to(device)
-        return Batch.of(x, target, condition, weight)
+            units = self.target_center_, self.target_scale_
+            target = standardized(target, *units, index).to(device)
+        beside = [condition, weight]
+        for i, array in enumerate(beside):
+            if array is not None:
+                array = array if index is None else array[index]
+                beside[i] = torch.from_numpy(array.astype(np.float32)).to(device)
+        return Batch.of(x, target, *beside)
 
 
 def row_format_for(estimator, X, **settings):
@@ -467,9 +469,14 @@ def dense_format_for(estimator, X):
     return Axes() if isinstance(format, SparseTable) else format
 
 
-def standardized(X, center, scale):
-    """The array in units of its center and scale, as a tensor in float32."""
+def standardized(X, center, scale, index=None):
+    """Rows in units of their center and scale, as a tensor in float32; those of some numbers."""
     if isinstance(X, SparseRows):
+        X = X if index is None else X[index]
         center, scale = center.astype(X.dtype), np.asarray(scale, dtype=X.dtype)
         return X.map(lambda x, columns: ((x - center[columns]) / scale).astype(np.float32))
-    return torch.from_numpy(in_units(X, center, scale).astype(np.float32, copy=False))
+    # By parts: beside X there is never more than the answer.
+    rows = np.empty((len(X) if index is None else len(index), *X.shape[1:]), dtype=np.float32)
+    for part in slices(rows):
+        rows[part] = in_units(X[part if index is None else index[part]], center, scale)
+    return torch.from_numpy(rows)

@@ -64,7 +64,7 @@ class StreamingMixin:
         start = self._as_rows(kept)
         width = 4 * math.prod(start.x.shape[1:])
         n_part = int(np.clip(PART_BYTES // width, 1, n_rows))
-        n_batches = math.ceil(n_part / self._batch_size(start))
+        n_batches = math.ceil(n_part / self._batch_size(len(start)))
         n_passes = self.max_epochs
         if n_passes == "auto":
             n_passes = self._n_epochs(n_rows, n_rows / n_part * n_batches)

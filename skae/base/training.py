@@ -57,25 +57,26 @@ class TrainingMixin:
 
         ``net`` is the net to go on from, if any.
         """
-        rows = self._as_rows(given)
-        choosing = self.early_stopping and len(rows) >= FEWEST_ROWS_TO_HOLD_OUT
+        n_rows = len(given.X)
+        choosing = self.early_stopping and n_rows >= FEWEST_ROWS_TO_HOLD_OUT
         refitting = self.refit or not choosing
         # scikit-learn's monitors score only where they see a y.
         data = {"X": as_users_have_it(given.X), "y": as_users_have_it(given.rebuilt)}
         context = self._init_callback_context(max_subtasks=choosing + refitting)
         context.call_on_fit_task_begin(estimator=self, **data)
-        max_epochs = n_epochs = self._max_epochs(rows)
+        max_epochs = n_epochs = self._max_epochs(n_rows)
         tried = run = held_out_scores = None
         if choosing:
             with drawing(Draws(self._seed)):
                 tried, nets, held_out_scores = self._choose_epochs(
-                    given, rows, max_epochs, net, data, context
+                    given, max_epochs, net, data, context
                 )
             n_epochs = tried.best_epoch
         if choosing and (tried.interrupted or not refitting):
             net = nets[0]
         else:
             with drawing(Draws(self._seed)):
+                rows = self._as_rows(given)
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
@@ -133,7 +134,7 @@ class TrainingMixin:
                 net = self._make_net(rows, n_epochs=1, net=net, callbacks=self.callbacks)
                 net.history.extend(epochs)
             del net.history[:-EPOCHS_TO_REMEMBER]
-            net.lr_schedule, net.n_batches = constant, self._n_batches(rows)
+            net.lr_schedule, net.n_batches = constant, self._n_batches(len(rows))
             run = train(
                 [net],
                 [rows],
@@ -148,21 +149,24 @@ class TrainingMixin:
         self.best_loss_ = min(self.loss_curve_, default=None)
         return self
 
-    def _choose_epochs(self, given, rows, max_epochs, net, data, context):
+    def _choose_epochs(self, given, max_epochs, net, data, context):
         """Train on some of the rows and watch the others.
 
         Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
         that they were not trained on.
         """
-        splits = self._splits(len(rows))
-        kept, held = ([rows.take(index) for index in part] for part in zip(*splits, strict=True))
-        if rows.weight is not None:
+        splits = self._splits(len(given.X))
+        # Never beside a copy of all rows: those may fill half of the memory.
+        kept, held = (
+            [self._as_rows(given, index) for index in part] for part in zip(*splits, strict=True)
+        )
+        if given.weight is not None:
             kept = [part.weighed_among(part.weight.mean()) for part in kept]
             total = torch.cat([part.weight for part in held]).mean()
             held = [part.weighed_among(total) for part in held]
         held = list(map(self._hold_out, held))
         callbacks = None if self.refit else self.callbacks
-        n_batches = self._n_batches(rows)  # an epoch has as many steps here as in the refit
+        n_batches = self._n_batches(len(given.X))  # an epoch has as many steps as in the refit
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
@@ -219,7 +223,7 @@ class TrainingMixin:
                 module = self._start(module, self._filled(module, start))
         else:
             module = copy.deepcopy(net.module_)
-        n_batches = n_batches or self._n_batches(rows)
+        n_batches = n_batches or self._n_batches(len(rows))
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
         settings = dict(self.optimizer_params or {})
         if "weight_decay" in inspect.signature(optimizer).parameters:
@@ -278,18 +282,18 @@ class TrainingMixin:
                 f"Training diverged in its last step. Lower lr (it was {net.lr:.3g})."
             ) from error
 
-    def _batch_size(self, rows):
+    def _batch_size(self, n_rows):
         if self.batch_size != "auto":
             return self.batch_size
-        return int(np.clip(len(rows) // BATCHES_PER_EPOCH, SMALLEST_BATCH, LARGEST_BATCH))
+        return int(np.clip(n_rows // BATCHES_PER_EPOCH, SMALLEST_BATCH, LARGEST_BATCH))
 
-    def _n_batches(self, rows):
-        return math.ceil(len(rows) / self._batch_size(rows))
+    def _n_batches(self, n_rows):
+        return math.ceil(n_rows / self._batch_size(n_rows))
 
-    def _max_epochs(self, rows):
+    def _max_epochs(self, n_rows):
         if self.max_epochs != "auto":
             return self.max_epochs
-        return self._n_epochs(len(rows), self._n_batches(rows))
+        return self._n_epochs(n_rows, self._n_batches(n_rows))
 
     def _n_epochs(self, n_rows, n_steps):
         """Epochs of so many steps at most, where ``max_epochs`` does not say."""
@@ -305,7 +309,7 @@ class TrainingMixin:
     def _lr(self, rows):
         if self.lr != "auto":
             return self.lr
-        batch = min(self._batch_size(rows), LARGEST_BATCH) / LARGEST_BATCH
+        batch = min(self._batch_size(len(rows)), LARGEST_BATCH) / LARGEST_BATCH
         width = max(math.prod(rows.x.shape[1:]), WIDE) / WIDE
         return LR * math.sqrt(batch / width)
 

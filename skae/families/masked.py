@@ -352,7 +352,7 @@ class MaskedAutoencoder(ImageAutoencoder):
     def _lr(self, rows):
         if self.lr != "auto":
             return self.lr
-        return LR * math.sqrt(min(1, self._batch_size(rows) / ENOUGH_ROWS))
+        return LR * math.sqrt(min(1, self._batch_size(len(rows)) / ENOUGH_ROWS))
 
     def _decode(self, codes, condition=None, n_copies=1):
         rebuilds(self)

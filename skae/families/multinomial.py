@@ -248,13 +248,13 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
         self.ease_items_, self.ease_precision_, self.ease_ridge_ = path or (None, None, None)
         return self
 
-    def _choose_epochs(self, given, rows, *args):
+    def _choose_epochs(self, given, *args):
         """Choose the share of EASE as well, by the same held-out users."""
-        run, nets, scores = super()._choose_epochs(given, rows, *args)
+        run, nets, scores = super()._choose_epochs(given, *args)
         if self.ease_weight == "auto" and given.target is None:
             found = [
                 self._tried(net, self._make_ease(given.take(kept)), given.take(held).by_weight())
-                for net, (kept, held) in zip(nets, self._splits(len(rows)), strict=True)
+                for net, (kept, held) in zip(nets, self._splits(len(given.X)), strict=True)
             ]
             self._held_out_weight = WEIGHTS[int(np.mean(found, axis=0).argmax())]
         return run, nets, scores

@@ -394,10 +394,10 @@ class StackedAutoencoder(BaseAutoencoder):
             net = None
         return super()._partial_fit(given, net)
 
-    def _max_epochs(self, rows):
+    def _max_epochs(self, n_rows):
         if not self.fine_tune:
             return 0
-        max_epochs = super()._max_epochs(rows)
+        max_epochs = super()._max_epochs(n_rows)
         if self.max_epochs != "auto":
             return max_epochs
         return max(FEWEST_EPOCHS, math.ceil(max_epochs / FROM_SCRATCH))  # the start is trained

@@ -5,13 +5,12 @@ import numpy as np
 from .._sklearn import check_sample_weight
 from ..engine.batches import SparseRows
 from .given import entries_of, untensored
+from .units import slices
 
 # Whole numbers are copies as long as they do not make more than so many times the rows.
 MOST_COPIES = 10
 # What a missing entry is taken for, which is none of those of a table.
 MISSING = 3.14159265358979
-# Entries that are looked at in one go.
-CHUNK = 2**22
 # Numbers of rows that differ by less, as a share of the largest, may be of equal rows.
 ROUNDING = 1e-12
 
@@ -76,17 +75,20 @@ def numbers_of(arrays):
     """A number of each row that follows from what the row holds: its length along a direction."""
     rng, total = np.random.default_rng(0), 0.0
     for rows in arrays:
-        # In units of the largest entry: neither the unit of X nor that of a target matters.
-        entries = np.abs(entries_of(rows))
-        size = np.max(entries, initial=0.0, where=np.isfinite(entries)) or 1.0
         direction = rng.normal(size=rows.shape[1])
-        step = max(1, CHUNK // max(1, rows.shape[1]))
-        parts = (rows[start : start + step] for start in range(0, len(rows), step))
+        # In units of the largest entry: neither the unit of X nor that of a target matters.
+        size = max((largest_of(rows[part]) for part in slices(rows)), default=0.0) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             total = total + np.concatenate(
-                [projected(part, direction, float(size)) for part in parts]
+                [projected(rows[part], direction, size) for part in slices(rows)]
             )
     return np.nan_to_num(total)
+
+
+def largest_of(rows):
+    """The largest magnitude of the finite entries."""
+    entries = np.abs(entries_of(rows))
+    return float(np.max(entries, initial=0.0, where=np.isfinite(entries)))
 
 
 def projected(rows, direction, size):

@@ -1,6 +1,7 @@
 """How `Autoencoder` is trained: optimizer, stopping, what it warns of, and going on."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from skae import Autoencoder, DenoisingAutoencoder
+from skae.base.autoencoder import standardized
 from skae.engine.net import constant, falls_at, one_cycle
+from skae.rows.units import center_and_scale
 
 # Most tests cut training short; those of the warning itself catch it before this does.
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
@@ -391,3 +394,36 @@ def test_a_compiler_that_fails(X):
 
     with pytest.raises(ValueError, match="compile asks torch .*out of tricks.*Set compile=False"):
         Autoencoder(**SHORT, compile={"backend": backend}).fit(X)
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fit_holds_one_copy_of_the_rows(dtype, monkeypatch):
+    """In float32, in which it trains; what it takes for parts and a start does not grow with X."""
+    monkeypatch.setattr("skae.rows.units.CHUNK", 2**14)
+    monkeypatch.setattr("skae.base.architecture.START_ENTRIES", 2**12)
+    X = np.random.default_rng(0).normal(size=(100_000, 20)).astype(dtype)
+    ae = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=0, random_state=0)
+    ae.fit(X[:1000])  # what is imported where it is used
+    tracemalloc.start()
+    try:
+        ae.fit(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert X.size * 4 < peak < 1.35 * X.size * 4
+
+
+def test_units_read_by_parts_are_those_of_all_rows(monkeypatch):
+    X = np.random.default_rng(0).normal(5, 2, size=(3000, 7))
+    X[::13, 3] = np.nan
+    whole = center_and_scale(X)
+    monkeypatch.setattr("skae.rows.units.CHUNK", 100)
+    for part, all_rows in zip(center_and_scale(X), whole, strict=True):
+        assert_allclose(part, all_rows, rtol=1e-12)
+    index = np.arange(0, 3000, 2)
+    expected = ((X - whole[0]) / whole[1]).astype(np.float32)
+    assert_array_equal(standardized(X, *whole).numpy(), expected)
+    assert_array_equal(standardized(X, *whole, index).numpy(), expected[index])

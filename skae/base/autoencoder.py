@@ -31,11 +31,12 @@ from ..rows.given import (
     check_integer,
     check_unit_interval,
     in_precision,
+    slices,
     warn_of_targets,
 )
 from ..rows.reading import check_codes
 from ..rows.table import Axes, SparseTable
-from ..rows.units import in_units, off_center, slices
+from ..rows.units import in_units, off_center
 from ..rows.weights import MOST_COPIES, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin

@@ -236,11 +236,18 @@ class AutoencoderNet(NeuralNet):
 
         None among the arrays is handed on.
         """
-        parts = list(self.map_slices(function, *arrays))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        answer, done, n_rows = None, 0, len(arrays[0])
+        for part in self.map_slices(function, *arrays):
+            if len(part) == n_rows:
+                return part
+            if answer is None:  # filled part by part: never the parts beside their whole
+                answer = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)
+            answer[done : done + len(part)] = part
+            done += len(part)
+        return answer
 
     def map_slices(self, function, *arrays):
-        """What `map_batches` joins, slice by slice.
+        """What `map_batches` joins, slice by slice: an answer for each row.
 
         float64 rows are evaluated in float64, where products differ by 1e-16 with the number of
         rows rather than by 1e-7: a row's code does not depend on its neighbors in the call.

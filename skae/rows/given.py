@@ -1,9 +1,11 @@
 """What the methods of an estimator are given, as arrays that are known to be valid."""
 
+import math
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array
 
 from .._errors import NotFiniteError, listed, warn
@@ -12,6 +14,8 @@ from ..engine.batches import SparseRows, resampled
 FLOATS = (np.float64, np.float32)
 # What lies outside [0, 1] by no more is there by rounding.
 ROUNDING = 1e-6
+# Entries that are read at once.
+CHUNK = 2**22
 
 
 class Given(NamedTuple):
@@ -141,12 +145,17 @@ def in_precision(scores, dtype):
     return narrow if np.all(held | (scores == 0)) else scores
 
 
+def slices(rows):
+    """Of rows, in order, so many entries each that a copy of a part takes little memory."""
+    return gen_batches(len(rows), max(1, CHUNK // max(1, math.prod(rows.shape[1:]))))
+
+
 def check_finite(rows, what, found, names=None):
     """``rows`` if they are finite; else an error that names the columns of what was ``found``.
 
     Numbers that are finite in what a user gives may be too large for the arithmetic of a net.
     """
-    if np.isfinite(rows).all():
+    if all(np.isfinite(rows[part]).all() for part in slices(rows)):
         return rows
     largest = np.max(np.abs(np.nan_to_num(entries_of(found))))
     where = ""

@@ -1,16 +1,11 @@
 """Units: the center and the scale of each column, and what is too large or too small for them."""
 
-import math
-
 import numpy as np
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 
 from ..engine.batches import SparseRows
-from .given import entries_of
+from .given import entries_of, slices
 
-# Entries that are read at once.
-CHUNK = 2**22
 # Rows are trained on in float32, of which smaller scales would be no normal numbers.
 SMALLEST_SCALE = 1e-35
 # A column varies if its standard deviation is more than so many roundings of its own size.
@@ -82,11 +77,6 @@ def check_largest(rows, name="X"):
 def off_center(center, scale):
     """Centers moved by next to nothing: a mean can be an entry, but what is next to it is none."""
     return center + np.maximum(1e-6 * scale, 2 * np.finfo(np.float32).eps * np.abs(center))
-
-
-def slices(rows):
-    """Of rows, in order, so many entries each that a copy of a part takes little memory."""
-    return gen_batches(len(rows), max(1, CHUNK // max(1, math.prod(rows.shape[1:]))))
 
 
 def moments(X, weight=None):

@@ -402,7 +402,7 @@ def test_a_compiler_that_fails(X):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_fit_holds_one_copy_of_the_rows(dtype, monkeypatch):
     """In float32, in which it trains; what it takes for parts and a start does not grow with X."""
-    monkeypatch.setattr("skae.rows.units.CHUNK", 2**14)
+    monkeypatch.setattr("skae.rows.given.CHUNK", 2**14)
     monkeypatch.setattr("skae.base.architecture.START_ENTRIES", 2**12)
     X = np.random.default_rng(0).normal(size=(100_000, 20)).astype(dtype)
     ae = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=0, random_state=0)
@@ -420,7 +420,7 @@ def test_units_read_by_parts_are_those_of_all_rows(monkeypatch):
     X = np.random.default_rng(0).normal(5, 2, size=(3000, 7))
     X[::13, 3] = np.nan
     whole = center_and_scale(X)
-    monkeypatch.setattr("skae.rows.units.CHUNK", 100)
+    monkeypatch.setattr("skae.rows.given.CHUNK", 100)
     for part, all_rows in zip(center_and_scale(X), whole, strict=True):
         assert_allclose(part, all_rows, rtol=1e-12)
     index = np.arange(0, 3000, 2)

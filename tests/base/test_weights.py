@@ -18,6 +18,8 @@ from skae import (
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
 )
+from skae.engine.batches import SparseRows
+from skae.rows.weights import weighed
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=")
 
@@ -176,3 +178,18 @@ def test_ratings_take_none(X):
 def test_noise_and_weights_go_together(X, copies):
     ae = DenoisingAutoencoder(**SMALL, max_epochs=3).fit(X, sample_weight=copies + 0.5)
     assert np.isfinite(ae.validation_loss_curve_).all()
+
+
+def test_rows_that_are_close_by_chance_are_no_copies(monkeypatch):
+    """Millions of rows have numbers as close as those of copies; here every row has."""
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    rows[4, 1] = np.nan
+    monkeypatch.setattr("skae.rows.weights.ROUNDING", 1.0)
+    assert weighed([rows], None) == (None, None)
+    rows[30] = rows[4]
+    order, _ = weighed([rows], None)
+    assert sorted(order) == list(range(50))
+    targets = np.arange(50.0)[:, None]
+    assert weighed([rows, targets], None) == (None, None)
+    matrix = SparseRows(sparse.csr_array(np.nan_to_num(rows)))
+    assert len(weighed([matrix], None)[0]) == 50

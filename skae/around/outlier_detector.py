@@ -1,6 +1,5 @@
 """Outliers by neighbors among codes, residuals and rows, around any autoencoder."""
 
-import copy
 import warnings
 from numbers import Integral, Real
 
@@ -24,7 +23,7 @@ from ..rows.given import Given, check_finite, check_integer
 from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
-from .prototypes import listed_prototypes, seeded_clone
+from .prototypes import copies_to_go_on, listed_prototypes, seeded_clone
 from .scores import (
     ErrorScores,
     IsolationNeighborScores,
@@ -266,7 +265,7 @@ class AutoencoderOutlierDetector(
         )
         seed = draw_seed(self.random_state)
         rng = np.random.RandomState([seed % 2**32, self.n_samples_seen_ % 2**32])  # noqa: NPY002
-        self.estimators_ = copy.deepcopy(self.estimators_)
+        self.estimators_ = copies_to_go_on(self.estimators_)
         for estimator in self.estimators_:
             estimator.partial_fit(self._handed(estimator, rows))
         known = rows[:0] if self._scores.rows is None else self._scores.rows

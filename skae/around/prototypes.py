@@ -1,5 +1,7 @@
 """The estimators that a user hands to one that stands around them."""
 
+import copy
+
 import numpy as np
 from sklearn.base import clone
 
@@ -29,3 +31,17 @@ def seeded_clone(prototype, rng):
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=int(rng.randint(np.iinfo(np.int32).max)))
     return estimator
+
+
+def copies_to_go_on(fitted):
+    """Copies of fitted estimators, whose `partial_fit` may fail without harm.
+
+    Raises
+    ------
+    TypeError
+        If one has no `partial_fit`.
+    """
+    for estimator in fitted:
+        if not hasattr(estimator, "partial_fit"):
+            raise TypeError(f"autoencoder holds {estimator!r}, which has no partial_fit.")
+    return copy.deepcopy(fitted)

@@ -7,6 +7,7 @@ from discovery import quick
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
 from sklearn.datasets import load_wine, make_blobs
+from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -444,6 +445,19 @@ def test_going_on_with_wrong_rows_changes_nothing():
         fitted.partial_fit(np.full_like(second, np.inf))
     assert_array_equal(fitted.score_samples(second), before)
     assert fitted.n_samples_seen_ == 300
+
+
+class Centered(PCA):
+    """An estimator of another's, without `partial_fit`."""
+
+    def reconstruct(self, X):
+        return self.inverse_transform(self.transform(X))
+
+
+def test_going_on_is_for_estimators_that_can(X):
+    fitted = detector(Centered(2)).fit(X)
+    with pytest.raises(TypeError, match="Centered.*which has no partial_fit"):
+        fitted.partial_fit(X)
 
 
 def test_a_threshold_of_few_new_rows_stays():

@@ -161,6 +161,19 @@ def test_names_of_channels():
         detector(window=20).fit(X.assign(heat="warm"))
 
 
+def test_times_are_no_channel():
+    pl = pytest.importorskip("polars")
+    times = pd.date_range("2026", periods=400, freq="h")
+    for zone in (None, "Europe/Rome"):
+        X = pd.DataFrame({"at": times.tz_localize(zone), "load": wave(400)})
+        polars = pl.DataFrame({"at": times.to_list(), "load": wave(400)})
+        for given in (X, polars, X["at"], X.assign(at=X["at"] - X["at"][0])):
+            with pytest.raises(ValueError, match=r"\['at'\] of X are times.*index"):
+                detector(window=20).fit(given)
+        fitted = detector(window=20).fit(X.set_index("at"))
+        assert fitted.feature_names_in_.tolist() == ["load"]
+
+
 def test_gaps_are_filled_on_a_line():
     X = wave(400)
     gaps = X.copy()

@@ -3,13 +3,12 @@
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._errors import listed, unchanged_on_failure
+from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.naming import NamesMixin
@@ -17,8 +16,8 @@ from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
-from ..rows.frames import as_frame, is_frame
-from ..rows.given import check_finite, untensored
+from ..rows.given import check_finite
+from ..rows.series import as_channels
 from ..rows.table import Axes, Table
 from ..rows.units import center_and_scale
 from ..windows import fill_gaps, find_period, fold_scores, sliding_windows
@@ -322,23 +321,6 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
             self.offset_ = float(-np.exp(high + FAR_OUT * (high - low)))
         else:
             self.offset_ = float(np.percentile(scores, 100 * self.contamination))
-
-
-def as_channels(X):
-    """A series of one axis as one channel; all else as it is."""
-    if hasattr(X, "to_frame"):  # a Series of pandas or polars, whose name is the channel's
-        X = X.to_frame()
-    if is_frame(X):
-        times = as_frame(X).select_dtypes(["datetime", "datetimetz", "timedelta"]).columns.tolist()
-        if times:
-            raise ValueError(
-                f"Column(s) {listed(times)} of X are times and no channels: make them the index, "
-                "or drop them. Points are taken to follow each other at equal times."
-            )
-    if hasattr(X, "columns") or sp.issparse(X):
-        return X
-    X = untensored(X)
-    return np.asarray(X)[:, None] if np.ndim(X) == 1 else X
 
 
 def flat(windows):

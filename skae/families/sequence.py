@@ -27,6 +27,7 @@ from ..nn.recurrent import (
 from ..rows.given import check_integer
 from ..rows.reading import check_codes
 from ..rows.sequences import Sequences, is_ragged, padded
+from ..rows.series import read_series
 from ..rows.tokens import Tokens
 from ..windows import fill_gaps, find_period, sliding_windows
 
@@ -248,7 +249,7 @@ class SequenceAutoencoder(BaseAutoencoder):
         """
         if not self.horizon:
             raise ValueError("fit_series learns to predict: set horizon= to a number of points.")
-        series = fill_gaps(np.asarray(series, dtype=float))
+        series = fill_gaps(read_series(series))
         if isinstance(n_past, str) and n_past == "auto":
             n_past = max(self.horizon, PERIODS_READ * (find_period(series) or 0))
             n_past = max(1, min(n_past, len(series) // 2 - self.horizon))

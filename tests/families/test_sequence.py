@@ -650,3 +650,19 @@ def test_gaps_and_what_is_read_of_a_series():
 def test_series_that_are_refused(settings, n_past, n, match):
     with pytest.raises(ValueError, match=match):
         SequenceAutoencoder(2, **settings).fit_series(np.arange(float(n)), n_past=n_past)
+
+
+@pytest.mark.parametrize(
+    ("series", "match"),
+    [
+        (pd.DataFrame({"at": pd.date_range("2026", periods=50)}), r"\['at'\] of series are times"),
+        (["a"] * 50, r"'a'.*\n.*at fault: \[0\]"),
+        (np.full(50, np.inf), "series.*infinity"),
+        (np.zeros((5, 5, 5)), "series.*dim 3|dim 3"),
+        (3.0, "2D array"),
+        (np.full(50, np.nan), "series has no observed entry"),
+    ],
+)
+def test_what_is_no_series(series, match):
+    with pytest.raises(ValueError, match=match):
+        SequenceAutoencoder(2, horizon=3).fit_series(series)

@@ -47,15 +47,8 @@ def sliding_windows(series, length, step=1):
            [2, 3, 4],
            [3, 4, 5]])
     """
-    series = np.asarray(series)
-    if series.ndim not in (1, 2):
-        raise ValueError(
-            "series must be of shape (n_points,) or (n_points, n_channels), but has shape "
-            f"{series.shape}."
-        )
-    starts = starts_of(len(series), length, step)
-    windows = sliding_window_view(series, length, axis=0)[starts]
-    return np.ascontiguousarray(np.moveaxis(windows, -1, 1))
+    series = as_series(series)
+    return windows_at(series, length, starts_of(len(series), length, step))
 
 
 def fold_scores(scores, n_points, length, step=1, reduce="mean"):
@@ -170,12 +163,7 @@ def find_period(series, longest=400):
     >>> find_period(np.sin(2 * np.pi * np.arange(300) / 24))
     24
     """
-    series = np.asarray(series, dtype=float)
-    if series.ndim not in (1, 2):
-        raise ValueError(
-            "series must be of shape (n_points,) or (n_points, n_channels), but has shape "
-            f"{series.shape}."
-        )
+    series = as_series(series, dtype=float)
     if not (len(series) and np.isfinite(series).all()):
         raise ValueError("series is empty, or has values that are not finite: fill them first.")
     series = series.reshape(len(series), -1)
@@ -197,6 +185,23 @@ def find_period(series, longest=400):
         return None
     heights = correlation[peaks]
     return int(peaks[np.argmax(heights >= NEARLY * heights.max())])
+
+
+def as_series(series, dtype=None):
+    """A series as an array of one axis or, with channels, two."""
+    series = np.asarray(series, dtype=dtype)
+    if series.ndim not in (1, 2):
+        raise ValueError(
+            "series must be of shape (n_points,) or (n_points, n_channels), but has shape "
+            f"{series.shape}."
+        )
+    return series
+
+
+def windows_at(series, length, starts):
+    """The windows of a series that begin at some points, and no others in memory."""
+    windows = sliding_window_view(series, length, axis=0)[starts]
+    return np.ascontiguousarray(np.moveaxis(windows, -1, 1))
 
 
 def starts_of(n_points, length, step):

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from ..rows.given import check_finite
+
 # Neighbors are found by distances that round with the rows of the call, and so looked for again
 # among so many times as many, by distances that do not.
 CANDIDATES = 2
@@ -81,6 +83,15 @@ class LocalDistances:
         """The g of rows with these neighbors."""
         typical = self.log_typical[near.index].mean(axis=1)
         return np.log(near.distances.mean(axis=1) + self.floor) - typical / 2 - self.center
+
+
+def in_units_of_distances(rows, center, scale, names=None):
+    """Rows standardized in float64, whose squared distances are known to be finite."""
+    rows = (rows.astype(np.float64) - center) / scale
+    with np.errstate(over="ignore"):
+        squares = np.where(np.isnan(rows), 0, rows) ** 2
+    check_finite(squares, "The squared distances of X", rows, names)
+    return rows
 
 
 def mean_squares(rows, reference, near):

@@ -19,10 +19,11 @@ from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
 from ..families.denoising import DenoisingAutoencoder
 from ..rows.format import Formatted
-from ..rows.given import Given, check_finite, check_integer
+from ..rows.given import Given, check_integer
 from ..rows.table import Axes
 from ..rows.units import center_and_scale
 from .conformal import ConformalMixin
+from .neighbors import in_units_of_distances
 from .prototypes import copies_to_go_on, listed_prototypes, seeded_clone
 from .scores import (
     ErrorScores,
@@ -263,8 +264,7 @@ class AutoencoderOutlierDetector(
         held_out = (
             self._score_samples(Given(rows)) if len(rows) >= FEWEST_ROWS_TO_HOLD_OUT else None
         )
-        seed = draw_seed(self.random_state)
-        rng = np.random.RandomState([seed % 2**32, self.n_samples_seen_ % 2**32])  # noqa: NPY002
+        rng = check_random_state((draw_seed(self.random_state) + self.n_samples_seen_) % 2**32)
         self.estimators_ = copies_to_go_on(self.estimators_)
         for estimator in self.estimators_:
             estimator.partial_fit(self._handed(estimator, rows))
@@ -422,11 +422,7 @@ class AutoencoderOutlierDetector(
         return self._in_units(self._format.rows(X, self))
 
     def _in_units(self, rows):
-        rows = (rows.astype(np.float64) - self._center) / self._scale
-        with np.errstate(over="ignore"):
-            squares = np.where(np.isnan(rows), 0, rows) ** 2
-        check_finite(squares, "The squared distances of X", rows, self._format.names)
-        return rows
+        return in_units_of_distances(rows, self._center, self._scale, self._format.names)
 
     def _fit_estimators(self, rows, rng):
         fitted = []

@@ -16,12 +16,11 @@ from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
 from ..engine.seeds import draw_seed
 from ..families.autoencoder import Autoencoder
-from ..rows.given import check_finite
 from ..rows.series import as_channels
 from ..rows.table import Axes, Table
 from ..rows.units import center_and_scale
-from ..windows import fill_gaps, find_period, fold_scores, sliding_windows
-from .neighbors import FLOOR, LocalDistances
+from ..windows import fill_gaps, find_period, fold_scores, sliding_windows, windows_at
+from .neighbors import FLOOR, LocalDistances, in_units_of_distances
 from .prototypes import listed_prototypes, seeded_clone
 
 # Share of the variance of windows that a code has; all of it would rebuild outliers as well.
@@ -179,20 +178,21 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
         self._center, self._scale = center_and_scale(points, np.arange(points.shape[1]))
         series = self._in_units(points)
         rng = check_random_state(draw_seed(self.random_state))
-        windows = sliding_windows(series, self.window_)
-        to_train = windows[:: max(1, self.window_ // STARTS_IN_A_WINDOW)]
+        n_windows = len(series) - self.window_ + 1
+        to_train = np.arange(0, n_windows, max(1, self.window_ // STARTS_IN_A_WINDOW))
+        to_train = windows_at(series, self.window_, to_train)
         self.estimators_ = [
             seeded_clone(prototype, rng).fit(handed(prototype, to_train))
             for prototype in self._prototypes()
         ]
-        n_reference = min(len(windows), self.max_reference)
-        reference = np.linspace(0, len(windows) - 1, n_reference).astype(int)
-        self._neighbors = LocalDistances(flat(windows[reference]), self.n_neighbors)
+        reference = np.linspace(0, n_windows - 1, min(n_windows, self.max_reference)).astype(int)
+        reference = windows_at(series, self.window_, reference)
+        self._neighbors = LocalDistances(flat(reference), self.n_neighbors)
         lengths = self._lengths(series)
         self._floor = FLOOR * lengths.mean(axis=1, keepdims=True)
         self._floor[self._floor == 0] = 1.0
         self._typical = np.median(np.log(lengths + self._floor), axis=1, keepdims=True)
-        self._learn_offset(self._folded(lengths, len(series)))
+        self.offset_ = self._threshold(self._folded(lengths, len(series)))
         return self
 
     def score_samples(self, X):
@@ -275,11 +275,8 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
 
     def _in_units(self, points):
         """Channels without gaps in the units of all distances, in float64."""
-        series = fill_gaps((points.astype(np.float64) - self._center) / self._scale)
-        with np.errstate(over="ignore"):
-            squares = series**2
-        check_finite(squares, "The squared distances of X", points, self._format.names)
-        return series
+        names = self._format.names
+        return fill_gaps(in_units_of_distances(points, self._center, self._scale, names))
 
     def _chunks(self, series):
         """The windows at every point, so many at a time, each part with the number of its first."""
@@ -314,13 +311,12 @@ class SeriesOutlierDetector(NamesMixin, SavingMixin, ScoreOutlierMixin, BaseEsti
         unusual = np.maximum(near, np.mean(left, axis=0))
         return -np.exp(fold_scores(unusual, n_points, self.window_))
 
-    def _learn_offset(self, scores):
-        """The threshold for outliers, from the scores of the points of `fit`."""
-        if self.contamination == "auto":
-            low, high = np.percentile(np.log(-scores), (25, 75))
-            self.offset_ = float(-np.exp(high + FAR_OUT * (high - low)))
-        else:
-            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+    def _threshold(self, scores):
+        """Below which points are outliers, from the scores of those of `fit`."""
+        if self.contamination != "auto":
+            return float(np.percentile(scores, 100 * self.contamination))
+        low, high = np.percentile(np.log(-scores), (25, 75))
+        return float(-np.exp(high + FAR_OUT * (high - low)))
 
 
 def flat(windows):

@@ -29,7 +29,7 @@ from ..rows.reading import check_codes
 from ..rows.sequences import Sequences, is_ragged, padded
 from ..rows.series import read_series
 from ..rows.tokens import Tokens
-from ..windows import fill_gaps, find_period, sliding_windows
+from ..windows import fill_gaps, find_period, windows_at
 
 # What `fit_series` reads of a series, and windows that it trains on at most: more overlap too much.
 PERIODS_READ, MOST_WINDOWS = 2, 5000
@@ -259,8 +259,9 @@ class SequenceAutoencoder(BaseAutoencoder):
                 f"series has {len(series)} points, fewer than two windows of {length} (n_past + "
                 "horizon): give a longer one, or smaller numbers."
             )
-        windows = sliding_windows(series, length)
-        return self.fit(windows[:: -(-len(windows) // MOST_WINDOWS)])
+        n_windows = len(series) - length + 1
+        starts = np.arange(0, n_windows, -(-n_windows // MOST_WINDOWS))
+        return self.fit(windows_at(series, length, starts))
 
     def forecast(self, X):
         """The ``horizon`` steps that follow the sequences of X.

@@ -14,7 +14,8 @@ def as_channels(X, name="X"):
     if hasattr(X, "to_frame"):  # a Series of pandas or polars, whose name is the channel's
         X = X.to_frame()
     if is_frame(X):
-        times = as_frame(X).select_dtypes(["datetime", "datetimetz", "timedelta"]).columns.tolist()
+        kinds = as_frame(X[:0])  # without rows, which need not be converted to know
+        times = kinds.select_dtypes(["datetime", "datetimetz", "timedelta"]).columns.tolist()
         if times:
             raise ValueError(
                 f"Column(s) {listed(times)} of {name} are times and no channels: make them the "

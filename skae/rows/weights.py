@@ -1,10 +1,12 @@
 """Weights of rows: whole numbers are copies of a row, others are what it counts for."""
 
+import math
+
 import numpy as np
 
 from .._sklearn import check_sample_weight
 from ..engine.batches import SparseRows
-from .given import entries_of, slices, untensored
+from .given import CHUNK, entries_of, slices, untensored
 
 # Whole numbers are copies as long as they do not make more than so many times the rows.
 MOST_COPIES = 10
@@ -79,7 +81,8 @@ def numbers_of(arrays):
     for rows in arrays:
         direction = rng.normal(size=rows.shape[1])
         # In units of the largest entry: neither the unit of X nor that of a target matters.
-        size = max((largest_of(rows[part]) for part in slices(rows)), default=0.0) or 1.0
+        entries = entries_of(rows)
+        size = max((largest_of(entries[part]) for part in slices(entries)), default=0.0) or 1.0
         with np.errstate(over="ignore", invalid="ignore"):
             total = total + np.concatenate(
                 [projected(rows[part], direction, size) for part in slices(rows)]
@@ -88,16 +91,22 @@ def numbers_of(arrays):
 
 
 def are_copies(arrays, index):
-    """Whether there are two that are equal among the rows of these numbers."""
+    """Whether there are two that are equal among the rows of these numbers.
+
+    So many that it would take memory to compare them are not close by chance, and count as copies:
+    the empty rows of a sparse matrix, and all rows beside one that is larger by far.
+    """
+    if len(index) * sum(math.prod(rows.shape[1:]) for rows in arrays) > CHUNK:
+        return True
     parts = [rows[index] for rows in arrays]
     parts = [part.matrix.toarray() if isinstance(part, SparseRows) else part for part in parts]
     joined = np.nan_to_num(np.hstack([part.reshape(len(index), -1) for part in parts]), nan=MISSING)
     return len(np.unique(joined, axis=0)) < len(index)
 
 
-def largest_of(rows):
-    """The largest magnitude of the finite entries."""
-    entries = np.abs(entries_of(rows))
+def largest_of(entries):
+    """The largest magnitude of those that are finite."""
+    entries = np.abs(entries)
     return float(np.max(entries, initial=0.0, where=np.isfinite(entries)))
 
 

@@ -1,5 +1,7 @@
 """`sample_weight`: copies of a row to the bit, and shares of the mean in every loss."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from discovery import over, quick
@@ -193,3 +195,15 @@ def test_rows_that_are_close_by_chance_are_no_copies(monkeypatch):
     assert weighed([rows, targets], None) == (None, None)
     matrix = SparseRows(sparse.csr_array(np.nan_to_num(rows)))
     assert len(weighed([matrix], None)[0]) == 50
+
+
+def test_empty_rows_of_a_wide_sparse_matrix_are_never_dense():
+    rows = SparseRows(sparse.csr_array((3000, 200_000)))
+    tracemalloc.start()
+    try:
+        order, _ = weighed([rows], None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(order) == 3000
+    assert peak < 2**26  # as dense rows they would take 4.8 GB

@@ -23,15 +23,18 @@ def to_onnx(estimator, method="transform", *, X=None, dtype=np.float32):
     """The graph of a method of a fitted estimator, as a model of ONNX.
 
     It takes any number of rows, as the method does: in the units of X, with NaN for missing entries
-    if the estimator takes them. All that `fit` has learned is in it.
+    if the estimator takes them. All that `fit` has learned is in it. Of an estimator that was
+    fitted to a frame of mixed columns, each column is an input.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted autoencoder or outlier detector of skae, or a Pipeline that ends in one.
+        A fitted autoencoder, outlier detector, classifier, regressor or imputer of skae, or a
+        Pipeline that ends in one.
     method : str or list of str, default="transform"
-        "transform", "inverse_transform", "reconstruct", "score_samples", "decision_function" or
-        "predict". Of several, but for "inverse_transform", the graph has an output for each.
+        "transform", "inverse_transform", "reconstruct", "score_samples", "decision_function",
+        "predict" or "predict_proba". Of several, but for "inverse_transform", the graph has an
+        output for each.
     X : array-like, default=None
         Some rows, for a Pipeline: of a frame, each column is an input of the graph, of its name and
         type. None: the graph has one input, an array of numbers.
@@ -43,6 +46,13 @@ def to_onnx(estimator, method="transform", *, X=None, dtype=np.float32):
     model : onnx.ModelProto
         With one input "X" (or "codes"), or those of the columns of a frame, and an output for each
         method, of its name. Write it by ``model.SerializeToString()``.
+
+        Columns have shape (n, 1). Texts and categories of texts are strings, "" where they are
+        missing; dates, times and durations are float64, in seconds since 1970, of the day, or of
+        the duration (a date without a time in days, as ``date.toordinal``); all others are numbers
+        of ``dtype``, NaN where they are missing, True is 1. Methods that give back rows have an
+        output for each column, named as in "reconstruct_age". What is not learned from, such as an
+        identifier, is neither.
 
     Raises
     ------

@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pandas as pd
 import pytest
-from discovery import ALL_ESTIMATORS, over, quick
+from discovery import ALL_ESTIMATORS, labels_for, over, quick
+from graphs import answers, assert_close
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -24,6 +25,7 @@ from torch import nn
 
 from skae import (
     Autoencoder,
+    AutoencoderImputer,
     AutoencoderOutlierDetector,
     ConvolutionalAutoencoder,
     KSparseAutoencoder,
@@ -36,7 +38,7 @@ from skae import (
 from skae.export.methods import methods_of
 from skae.onnx import to_onnx
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 skl2onnx = pytest.importorskip("skl2onnx")
 
@@ -44,7 +46,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=", "ignore:Posterior 
 
 DOCS = Path(__file__).parent.parent / "docs"
 JUDGING = ["score_samples", "decision_function", "predict"]
-METHODS = ["transform", "reconstruct", *JUDGING]
+METHODS = ["transform", "reconstruct", *JUDGING, "predict_proba"]
 # Those that say that they cannot be exported, and why; the guide lists them.
 REFUSING = methods_of.dispatch(object)
 NOT_EXPORTED = {cls for cls in ALL_ESTIMATORS if methods_of.dispatch(cls) is REFUSING}
@@ -61,27 +63,7 @@ def rows():
 
 
 def fit(estimator, X):
-    return estimator.fit(X[:80])
-
-
-def answers(model, given):
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    if not isinstance(given, dict):
-        given = {session.get_inputs()[0].name: given}
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, given), strict=True))
-
-
-def assert_close(answer, expected, name):
-    """Within 1e-5 of the largest number, the same shape, type and places of NaN."""
-    expected = np.asarray(expected)
-    assert (answer.shape, answer.dtype) == (expected.shape, expected.dtype), name
-    if expected.dtype.kind != "f":
-        assert (answer == expected).mean() >= 0.999, name  # a score may lie at the threshold
-        return
-    known = ~np.isnan(expected)
-    assert (known == ~np.isnan(answer)).all(), name
-    assert np.abs(answer - expected)[known].max() <= 1e-5 * np.abs(expected[known]).max(), name
+    return estimator.fit(X[:80], labels_for(type(estimator), X[:80]))
 
 
 def check(estimator, X, methods=METHODS, dtype=np.float64, way_back=True):
@@ -101,7 +83,8 @@ def check(estimator, X, methods=METHODS, dtype=np.float64, way_back=True):
 
 @over([cls for cls in ALL_ESTIMATORS if cls not in NOT_EXPORTED])
 def test_every_estimator_and_method(cls, rows):
-    X = rows["counts" if get_tags(cls()).input_tags.positive_only else "X"]
+    name = "counts" if get_tags(cls()).input_tags.positive_only else "X"
+    X = rows["missing" if issubclass(cls, AutoencoderImputer) else name]
     check(fit(quick(cls), X), X)
 
 
@@ -170,9 +153,6 @@ def test_reasons(rows, digits):
     tokens = quick(SequenceAutoencoder, vocabulary="ab").fit(["ab", "ba", "aab", "b"] * 5)
     with pytest.raises(NotImplementedError, match="of the kind Tokens"):
         to_onnx(tokens)
-    mixed = quick(Autoencoder).fit(pd.DataFrame({"a": X[:, 0], "b": ["x", "y"] * 40}))
-    with pytest.raises(NotImplementedError, match="of the kind Columns.*OneHotEncoder"):
-        to_onnx(mixed)
     ragged = [X[i, : 3 + i % 3] for i in range(40)]
     both_ways = quick(SequenceAutoencoder, bidirectional=True).fit(ragged)
     with pytest.raises(NotImplementedError, match="bidirectional=True"):

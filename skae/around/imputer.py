@@ -17,7 +17,7 @@ from .._sklearn import (
     container_adapter,
     fit_context,
 )
-from ..base.autoencoder import BaseAutoencoder
+from ..base.autoencoder import BaseAutoencoder, takes_units_of
 from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
@@ -203,8 +203,11 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
         rows = rows[~np.isnan(rows).all(axis=1)]
         self._learn_columns(rows)
         self.autoencoder_ = self._make_autoencoder(rows.shape[1])
+        self._units = None
+        if not takes_units_of(self.autoencoder_, self._format):
+            self._units = self._format.units(rows)
         try:
-            self.autoencoder_.fit(Formatted(rows, self._format))
+            self.autoencoder_.fit(self._handed(rows))
         except Exception as error:
             error.add_note("This was the imputer's autoencoder, whose rows are the columns of X.")
             raise
@@ -237,7 +240,7 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
         rows = rows[~np.isnan(rows).all(axis=1)]
         if len(rows):
             self.autoencoder_ = copy.deepcopy(self.autoencoder_)
-            self.autoencoder_.partial_fit(Formatted(rows, self._format))
+            self.autoencoder_.partial_fit(self._handed(rows))
             self._learn_errors(rows)
         return self
 
@@ -381,18 +384,34 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
         errors = rows - self._rebuilt(np.where(hidden, np.nan, rows))
         self._errors = [errors[hidden[:, i], i] for i in range(rows.shape[1])]
 
+    _units = None  # of the columns, where the autoencoder has one for all
+
+    def _handed(self, rows):
+        """Rows for the autoencoder, whose columns have equal units in its eyes."""
+        if self._units is not None:
+            center, scale = self._units
+            rows = (rows - center) / scale
+        return Formatted(rows, self._format)
+
+    def _in_units(self, rows):
+        """What the autoencoder rebuilds, as the columns have it."""
+        if self._units is None or rows is None:
+            return rows
+        center, scale = self._units
+        return rows * scale + center
+
     def _rebuilt(self, rows):
-        return self.autoencoder_._impute(self._given(rows))
+        return self._in_units(self.autoencoder_._impute(self._given(rows)))
 
     def _given(self, rows):
-        return self.autoencoder_._inputs(Formatted(rows, self._format))
+        return self.autoencoder_._inputs(self._handed(rows))
 
     def _drawn(self, rows, n_draws, rng):
         """Random rows given the observed entries: (n_draws, n, n_numbers)."""
         given, seed = self._given(rows), int(rng.integers(2**31))
-        draws = self.autoencoder_._impute(given, n_draws, seed)
+        draws = self._in_units(self.autoencoder_._impute(given, n_draws, seed))
         if draws is None:
-            draws = np.repeat(self.autoencoder_._impute(given)[None], n_draws, axis=0)
+            draws = np.repeat(self._rebuilt(rows)[None], n_draws, axis=0)
             for i in np.flatnonzero(~self._format.indicators):
                 if len(self._errors[i]):
                     draws[..., i] += rng.choice(self._errors[i], draws.shape[:2])

@@ -289,7 +289,7 @@ class BaseAutoencoder(
         if not reset:
             check_is_fitted(self)
         if isinstance(X, Formatted):
-            if isinstance(X.format, self._formats):
+            if takes_units_of(self, X.format):
                 if reset:
                     self._format, self.n_features_in_ = X.format, X.format.n_features
                 return X.values
@@ -454,6 +454,14 @@ class BaseAutoencoder(
                 array = array if index is None else array[index]
                 beside[i] = torch.from_numpy(array.astype(np.float32)).to(device)
         return Batch.of(x, target, *beside)
+
+
+def takes_units_of(estimator, format):
+    """Whether the columns of rows that a format has read keep their units in an autoencoder.
+
+    Who holds one in which they do not must hand it standardized rows.
+    """
+    return isinstance(format, estimator._formats)
 
 
 def row_format_for(estimator, X, **settings):

@@ -6,15 +6,23 @@ from contextlib import contextmanager
 from math import log, pi
 
 import torch
+from onnx import TensorProto
 from onnx.inliner import inline_local_functions
 from sklearn.pipeline import Pipeline
 
+from ..around.classifier import AutoencoderClassifier
+from ..around.imputer import AutoencoderImputer
 from ..around.outlier_detector import AutoencoderOutlierDetector
+from ..around.regressor import AutoencoderRegressor
 from ..nn.tracing import tracing
+from ..rows.columns import Columns
+from .columns import INNER, Ends, check_columns
 from .detectors import OfDetector
-from .methods import methods_of
+from .imputers import OfImputer
+from .methods import OF_CODES, methods_of
 from .pipelines import OfPipeline
 from .solver import solve
+from .supervised import OfSupervised
 
 # The version of ONNX's operators that graphs are written in.
 OPSET = 18
@@ -33,8 +41,15 @@ SINGLE = {
     "Selu",
     "Softplus",
 }
-for kind, of_kind in ((AutoencoderOutlierDetector, OfDetector), (Pipeline, OfPipeline)):
+for kind, of_kind in {
+    AutoencoderClassifier: OfSupervised,
+    AutoencoderImputer: OfImputer,
+    AutoencoderOutlierDetector: OfDetector,
+    AutoencoderRegressor: OfSupervised,
+    Pipeline: OfPipeline,
+}.items():
     methods_of.register(kind, lambda estimator, of_kind=of_kind: of_kind)
+TYPES = {torch.float32: TensorProto.FLOAT, torch.float64: TensorProto.DOUBLE}
 # Stirling's series of log gamma is exact to 1e-16 from here on.
 LARGE = 12
 
@@ -43,33 +58,73 @@ def graph_of(estimator, methods, dtype):
     """The graph of methods of a fitted estimator, as a model of ONNX.
 
     It takes one input, of any number of rows in the precision ``dtype``, and has an output for
-    each method, of its name.
+    each method, of its name. Of a frame of mixed columns, each column is an input, and an output
+    of the methods that give rows.
 
     Raises
     ------
     NotImplementedError
         If it cannot be exported, with the reason.
     """
-    program = methods_of(estimator)(estimator, methods, dtype)
+    kind = methods_of(estimator)
+    taken, given = mixed(estimator, "_format"), mixed(estimator, "_target_format")
+    if not (taken or given):
+        return model_of(kind(estimator, methods, dtype), methods)
+    for format in (taken, given):
+        if format:
+            check_columns(format, type(estimator).__name__)
+    # Dates are numbers that float32 cannot tell apart.
+    model = model_of(kind(estimator, methods, torch.float64), methods)
+    add_prefix(model.graph, INNER)
+    ends = Ends(model, TYPES[dtype])
+    if taken and methods[0] not in OF_CODES:
+        ends.take(taken)
+    else:
+        ends.take_whole()
+    for method in methods:
+        if method in of_rows(estimator) and given:
+            ends.give(given, method, fills=isinstance(estimator, AutoencoderImputer))
+        else:
+            ends.give_whole(method)
+    ends.written()
+    return model
+
+
+def mixed(estimator, name):
+    """A format of mixed columns that an estimator has under this name, or None."""
+    format = getattr(estimator, name, getattr(estimator, "_format", None))
+    return format if isinstance(format, Columns) and format.is_mixed else None
+
+
+def of_rows(estimator):
+    """Methods of an estimator that answer with rows as it is given them."""
+    if isinstance(estimator, AutoencoderImputer):
+        return ("transform",)
+    return ("reconstruct", "inverse_transform")
+
+
+def model_of(program, methods):
+    """The model of ONNX of a module of `Methods`, whose flat rows are its input."""
     try:
-        return written(program, methods)
+        model = written(program, methods)
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise NotImplementedError(
             f"{program.name} has a module that torch.onnx cannot write down (see the cause above): "
             "its forward may depend on the values of rows, or call what ONNX does not have."
         ) from error
+    program.finish(model)
+    return model
 
 
 def written(program, methods):
-    """The model of ONNX of a module of `Methods`."""
+    """What torch writes down of it."""
     example = torch.zeros(N_EXAMPLES, *program.takes, dtype=program.dtype_given)
     with tracing(), torch.no_grad(), quietly():
         exported = torch.export.export(
             program.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("rows")},)
         )
-        lgamma = torch.ops.aten.lgamma.default
-        if any(node.target is lgamma for node in exported.graph.nodes):
-            exported = exported.run_decompositions({lgamma: log_gamma})
+        if any(node.target in IN_STEPS for node in exported.graph.nodes):
+            exported = exported.run_decompositions(IN_STEPS)
         model = torch.onnx.export(
             exported,
             dynamo=True,
@@ -116,10 +171,22 @@ def log_gamma(x):
     return ((z - 0.5) * torch.log(z) - z + 0.5 * log(2 * pi) + series - below).to(x.dtype)
 
 
+def log_sigmoid(x):
+    """The logarithm of a sigmoid, which is finite where the sigmoid is zero."""
+    return x.clamp(max=0) - torch.log1p(torch.exp(-x.abs()))
+
+
+# What ONNX does not have, or not exactly.
+IN_STEPS = {
+    torch.ops.aten.lgamma.default: log_gamma,
+    torch.ops.aten.log_sigmoid.default: log_sigmoid,
+}
+
+
 def in_single_where_needed(model):
     """A model whose nodes of the kinds of `SINGLE` compute in float32, and the others as before."""
     import numpy as np
-    from onnx import TensorProto, helper, numpy_helper, shape_inference
+    from onnx import helper, numpy_helper, shape_inference
 
     if not any(node.op_type in SINGLE for node in model.graph.node):
         return model
@@ -161,3 +228,15 @@ def in_single_where_needed(model):
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
     return model
+
+
+def add_prefix(graph, prefix):
+    """Put a prefix before all names of a graph, and of the bodies of its loops."""
+    for named in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        named.name = prefix + named.name
+    for node in graph.node:
+        node.input[:] = [name and prefix + name for name in node.input]
+        node.output[:] = [name and prefix + name for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                add_prefix(attribute.g, prefix)

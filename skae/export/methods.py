@@ -12,20 +12,21 @@ from ..engine.objectives import observed_mean
 from ..families.masked import MaskedAutoencoder, turn_by_turn
 from ..families.ratings import SHRINKAGE, RatingAutoencoder
 from ..families.sequence import SequenceAutoencoder
-from ..families.variational import N_SAMPLES, VariationalAutoencoder
+from ..families.variational import N_SAMPLES, N_SAMPLES_TO_FILL, VariationalAutoencoder
 from ..families.vector_quantized import VectorQuantizedAutoencoder
 from ..nn.autoencoder import EVALUATION_SEED
-from ..nn.variational import importance_weighted_bound
+from ..nn.variational import importance_weighted_bound, importance_weighted_mean
+from ..rows.columns import Columns
 from ..rows.images import Images
 from ..rows.sequences import Sequences
 from ..rows.table import Axes, Ratings, SparseTable, Table
 
 JUDGING = ("score_samples", "decision_function", "predict")
-METHODS = ("transform", "inverse_transform", "reconstruct", *JUDGING)
+METHODS = ("transform", "inverse_transform", "reconstruct", *JUDGING, "predict_proba")
 OF_CODES = ("inverse_transform",)  # what takes codes; all others take rows
-WHOLE = ("predict",)  # what answers with whole numbers
-# What rows are given as: their numbers are those of the flat rows inside.
-FORMATS = (Table, SparseTable, Ratings, Axes, Images, Sequences)
+# What rows are given as: their numbers are those of the flat rows inside, or are made of columns
+# by the nodes of `columns.py`.
+FORMATS = (Table, SparseTable, Ratings, Axes, Images, Sequences, Columns)
 
 
 class Methods(nn.Module):
@@ -42,6 +43,7 @@ class Methods(nn.Module):
     """
 
     given = "X"
+    judging = JUDGING  # those of its methods that judge rows, and share their scores
 
     def __init__(self, estimator, methods, dtype):
         super().__init__()
@@ -51,12 +53,12 @@ class Methods(nn.Module):
             self.check_method(method)
 
     def forward(self, x):
-        scores = self.score_samples(x) if set(self.methods) & set(JUDGING) else None
+        scores = self.score_samples(x) if set(self.methods) & set(self.judging) else None
         return tuple(self.answer(method, x, scores) for method in self.methods)
 
     def answer(self, method, x, scores):
         """That of one method; those that judge rows share their scores."""
-        if method not in JUDGING:
+        if method not in self.judging:
             return self.in_precision(getattr(self, method)(x))
         if method == "score_samples":
             return self.in_precision(scores)
@@ -67,8 +69,11 @@ class Methods(nn.Module):
         return torch.where(decision < 0, -1, 1)
 
     def in_precision(self, answer):
-        """An answer in the precision of what was given."""
-        return answer.to(self.dtype)
+        """An answer in the precision of what was given, if it is no whole numbers."""
+        return answer.to(self.dtype) if answer.is_floating_point() else answer
+
+    def finish(self, model):
+        """Add to a model of ONNX what torch has nothing for."""
 
     @property
     def name(self):
@@ -90,8 +95,7 @@ class Methods(nn.Module):
         if type(format) not in FORMATS:
             raise NotImplementedError(
                 f"{self.name} was fitted to {format.name} of the kind {type(format).__name__}, of "
-                "which a graph of numbers knows nothing: make numbers of it by steps of a Pipeline "
-                "that skl2onnx can export (OneHotEncoder, OrdinalEncoder) and fit to these."
+                "which a graph knows nothing: make numbers of it before, and fit to these."
             )
 
 
@@ -129,6 +133,10 @@ class OfAutoencoder(Methods):
 
     def reconstruct(self, x):
         return self.shaped(self.module.reconstruct(*self.inputs(x)))
+
+    def impute(self, x):
+        """Rows with all entries, to fill the missing ones with."""
+        return self.reconstruct(x)
 
     def score_samples(self, x):
         x, *beside = self.inputs(x)
@@ -170,6 +178,11 @@ class OfVariational(OfAutoencoder):
     def __init__(self, estimator, methods, dtype):
         super().__init__(estimator, methods, dtype)
         self.noise = estimator._noise(N_SAMPLES, estimator._seed).to(dtype)
+        self.noise_to_fill = estimator._noise(N_SAMPLES_TO_FILL, estimator._seed).to(dtype)
+
+    def impute(self, x):
+        batch = as_batch(self.module, *self.inputs(x))
+        return importance_weighted_mean(self.module, batch, self.noise_to_fill)
 
     def score_samples(self, x):
         batch = as_batch(self.module, *self.inputs(x))
@@ -186,9 +199,6 @@ class OfQuantized(OfAutoencoder):
         super().__init__(estimator, methods, torch.float32 if codes_given else dtype)
         if codes_given:
             self.dtype_given = torch.int64
-
-    def in_precision(self, answer):
-        return super().in_precision(answer) if answer.is_floating_point() else answer
 
     def transform(self, x):
         if self.of_numbers:
@@ -213,6 +223,10 @@ class OfMasked(OfAutoencoder):
 
     def reconstruct(self, x):
         return self.shaped(turn_by_turn(self.module, *self.inputs(x), self.masks))
+
+    def impute(self, x):
+        x, known = self.inputs(x)
+        return self.shaped(self.module.fill(x, known.to(x.dtype)))
 
     def score_samples(self, x):
         x, known = self.inputs(x)
@@ -277,8 +291,8 @@ class OfRatings(OfAutoencoder):
 def methods_of(estimator):
     """The class of `Methods` for an estimator."""
     raise NotImplementedError(
-        f"{type(estimator).__name__} cannot be exported: autoencoders and outlier detectors of "
-        "skae can, and Pipelines that end in one."
+        f"{type(estimator).__name__} cannot be exported: autoencoders, outlier detectors, "
+        "classifiers, regressors and imputers of skae can, and Pipelines that end in one."
     )
 
 

@@ -2,20 +2,31 @@
 
 import numpy as np
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from skl2onnx import convert_sklearn, update_registered_converter
 from skl2onnx.algebra.type_helper import guess_initial_types
 from skl2onnx.common.data_types import (
+    BooleanTensorType,
     DoubleTensorType,
     FloatTensorType,
     Int64TensorType,
+    StringTensorType,
 )
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from sklearn.base import is_classifier, is_regressor
 
-from .graphs import OPSET, graph_of
-from .methods import WHOLE, methods_of
+from .columns import VERSION_OF_CATEGORIES
+from .graphs import OPSET, TYPES, add_prefix, graph_of, mixed
+from .methods import methods_of
 
 OPTION = "methods"  # the option of skl2onnx that says which outputs there are
+# Types of labels, by numpy's letter; others are texts.
+LABELS = {
+    "b": BooleanTensorType,
+    "f": DoubleTensorType,
+    "i": Int64TensorType,
+    "u": Int64TensorType,
+}
 PRECISIONS = {FloatTensorType: torch.float32, DoubleTensorType: torch.float64}
 
 
@@ -35,7 +46,7 @@ def parser_of(name):
         operator = scope.declare_local_operator(name, estimator)
         operator.inputs.append(joined(scope, inputs))
         for method in methods_asked(scope, estimator):
-            kind = kind_of(method, inputs[0].type)
+            kind = kind_of(estimator, method, inputs[0].type)
             operator.outputs.append(scope.declare_local_variable(method, kind()))
         return operator.outputs
 
@@ -60,13 +71,20 @@ def joined(scope, inputs):
 def methods_asked(scope, estimator):
     """Those that an option names, or what a Pipeline would call."""
     default = ("transform",) if hasattr(estimator, "transform") else ("predict", "score_samples")
+    if is_classifier(estimator):
+        default = ("predict", "predict_proba")
+    elif is_regressor(estimator):
+        default = ("predict",)
     return scope.get_options(estimator, {OPTION: default}, fail=False)[OPTION]
 
 
-def kind_of(method, given):
+def kind_of(estimator, method, given):
     """The type of an answer."""
-    if method in WHOLE:
+    if is_of_indices(estimator, method):
         return Int64TensorType
+    if method == "predict" and not is_regressor(estimator):
+        kind = estimator.classes_.dtype.kind if is_classifier(estimator) else "i"
+        return LABELS.get(kind, StringTensorType)
     return type(given) if type(given) in PRECISIONS else DoubleTensorType
 
 
@@ -75,7 +93,7 @@ def set_shapes(operator):
     estimator, given = operator.raw_operator, operator.inputs[0].type
     for output in operator.outputs:
         method = output.raw_name
-        kind = Int64TensorType if is_of_indices(estimator, method) else kind_of(method, given)
+        kind = kind_of(estimator, method, given)
         width = [estimator._n_features_out] if method == "transform" else []
         output.type = kind([None, *width])
 
@@ -89,6 +107,11 @@ def convert(scope, operator, container):
     """Add the nodes of an estimator to a graph of skl2onnx."""
     estimator, (given,) = operator.raw_operator, operator.inputs
     methods = tuple(output.raw_name for output in operator.outputs)
+    if mixed(estimator, "_format"):
+        raise NotImplementedError(
+            f"{type(estimator).__name__} was fitted to columns of several kinds, each of which is "
+            "an input of its graph, so that no step can stand before it: export it alone."
+        )
     dtype = PRECISIONS.get(type(given.type), torch.float64)
     model = graph_of(estimator, methods, dtype)
     prefix = scope.get_unique_operator_name(type(estimator).__name__) + "_"
@@ -97,35 +120,25 @@ def convert(scope, operator, container):
     for tensor in graph.initializer:
         as_bytes = numpy_helper.from_array(np.asarray(numpy_helper.to_array(tensor)))
         container.add_initializer(tensor.name, tensor.data_type, tensor.dims, as_bytes)
-    to = {torch.float32: TensorProto.FLOAT, torch.float64: TensorProto.DOUBLE}[dtype]
     cast = f"{prefix}cast"
-    add(container, "Cast", [given.full_name], [cast], to=to)
+    add(container, "Cast", [given.full_name], [cast], to=TYPES[dtype])
     # skl2onnx sorts nodes by the names of their inputs, and takes one that is left out for a name
     # of which it knows no node: so one node leaves out an output. This one hands on its input.
     named = any("" in node.output for node in container.nodes)
     add(container, "Dropout", [cast], [graph.input[0].name, ""][: 2 - named])
     for node in graph.node:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        domain = {"op_domain": node.domain, "op_version": VERSION_OF_CATEGORIES}
+        attributes |= domain if node.domain else {}
         add(container, node.op_type, list(node.input), list(node.output), **attributes)
     for inner, outer in zip(graph.output, operator.outputs, strict=True):
         add(container, "Identity", [inner.name], [outer.full_name])
 
 
-def add_prefix(graph, prefix):
-    """Put a prefix before all names of a graph, and of the bodies of its loops."""
-    for named in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        named.name = prefix + named.name
-    for node in graph.node:
-        node.input[:] = [name and prefix + name for name in node.input]
-        node.output[:] = [name and prefix + name for name in node.output]
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                add_prefix(attribute.g, prefix)
-
-
 def add(container, kind, inputs, outputs, **attributes):
     """A node of the version of operators that graphs are written in."""
-    container.add_node(kind, inputs, outputs, op_version=OPSET, name=outputs[0], **attributes)
+    settings = {"op_version": OPSET, "name": outputs[0], **attributes}
+    container.add_node(kind, inputs, outputs, **settings)
 
 
 def graph_of_pipeline(pipeline, methods, X, dtype):

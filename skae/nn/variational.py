@@ -197,7 +197,7 @@ def importance_weighted_mean(module, batch, noise):
     ``w_k`` is the share of a draw in the bound on the observed entries: (n, n_outputs).
     """
     posterior = adapted_posterior(module, batch, noise[:N_TO_ADAPT])
-    largest = posterior.mean.new_full((len(batch),), -math.inf)
+    largest = torch.full_like(posterior.mean[:, 0], -math.inf)
     total = rows = 0.0
     for fit, part, distribution in draws(module, batch, posterior, noise):
         weights = fit - log_ratio(posterior, part)

@@ -116,7 +116,7 @@ class Columns(RowFormat):
                     series[j] = as_frame(like).iloc[:, j].reset_index(drop=True)
         library = self.library if adapter is None else adapter.container_lib
         index = like.index if is_frame(like) and library_of(like) == "pandas" else None
-        return frame_of(series, self._names(), library, self.dtypes, index)
+        return frame_of(series, self.column_names(), library, self.dtypes, index)
 
     def values(self, rows):
         """The entries of each column, as a list of pandas' Series."""
@@ -152,6 +152,12 @@ class Columns(RowFormat):
                 known = f", but {listed(list(kind.categories))}" if kind.is_category else ""
                 raise ValueError(f"{self._called(j)} has no value {value!r}{known}.")
             row[self.places[j]] = numbers
+
+    def column_names(self):
+        """Those of the frame of `fit`, or of the columns of an array."""
+        if self.names is not None:
+            return list(self.names)
+        return [f"x{j}" for j in range(self.n_features)]
 
     @property
     def is_mixed(self):
@@ -267,11 +273,6 @@ class Columns(RowFormat):
             else (" If it holds categories, name it in categorical_features.")
         )
         raise kind(f"{self._called(j)} cannot be read: {error}{hint}") from error
-
-    def _names(self):
-        if self.names is not None:
-            return list(self.names)
-        return [f"x{j}" for j in range(self.n_features)]
 
     def _label(self, j):
         return j if self.names is None else self.names[j]

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from discovery import quick
+from discovery import AUTOENCODERS, over, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_wine
@@ -356,6 +356,14 @@ def test_an_entry_at_the_mean_is_not_taken_for_a_missing_one():
     assert (rows == 0).sum() > 50
     assert (standardized.abs() > 0)[~torch.tensor(rows).isnan()].all()
     assert_allclose(standardized[torch.tensor(rows) == 0], 0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:max_epochs", "ignore:Posterior collapse")
+@over(AUTOENCODERS)
+def test_each_column_has_a_unit_of_its_own_for_every_family(cls, X_missing):
+    units = np.array([1e6, 1e-3] + [1.0] * (X_missing.shape[1] - 2))
+    fill = make(quick(cls)).fit_transform
+    assert_allclose(fill(X_missing * units) / units, fill(X_missing), rtol=1e-3, atol=1e-3)
 
 
 # -- going on -------------------------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""Sizes of fitted estimators: as a file, as a pickle, and the weights alone.
+"""Sizes of fitted estimators: as a file, as a pickle, the weights, and what methods need beside.
+
+Beside weights, `sample` needs a mixture of Gaussians (means and covariances of codes), neighbors
+need reference rows, `predict_ratings` ratings, draws of an imputer its errors, and a coder its
+table of frequencies.
 
 Each estimator is fitted to the handwritten digits (1 797 x 64) with its defaults but for a few
 epochs; a pickle's size does not depend on how many there were.
@@ -7,7 +11,9 @@ epochs; a pickle's size does not depend on how many there were.
 import io
 import pickle
 import warnings
+import zipfile
 
+from safetensors.numpy import load
 from sklearn.datasets import load_digits
 from tables import parser
 
@@ -47,9 +53,18 @@ def weights(estimator):
     return sum(map(weights, inner))
 
 
+def needed(file):
+    """Bytes of what methods need beside the weights, of the arrays in a file."""
+    with zipfile.ZipFile(file) as archive:
+        arrays = load(archive.read("arrays.safetensors"))
+    parts = ("means_", "covariances_", "_neighbors", "_scores", "_ratings", "_errors", "_codec")
+    beside = {name: array for name, array in arrays.items() if "weights." not in name}
+    return sum(a.nbytes for name, a in beside.items() if any(part in name for part in parts))
+
+
 def main():
     options = parser(__doc__).parse_args()
-    print(f"| {'estimator':34} | weights | file | file / weights | pickle |")
+    print(f"| {'estimator':34} | weights | needed | file | file / both | pickle |")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = slice(0, 100 if options.quick else None)
@@ -58,10 +73,9 @@ def main():
             size, file = weights(estimator), io.BytesIO()
             if hasattr(estimator, "save"):
                 estimator.save(file)
-            n = len(file.getvalue())
-            figures = (
-                f"{size / 1e3:7.0f} | {n / 1e3:7.0f} | {n / size:5.2f} | {len(content) / 1e3:7.0f}"
-            )
+            n, beside = len(file.getvalue()), needed(file)
+            figures = " | ".join(f"{b / 1e3:7.0f}" for b in (size, beside, n))
+            figures += f" | {n / (size + beside):5.2f} | {len(content) / 1e3:7.0f}"
             print(f"| {name:34} | {figures} |", flush=True)
 
 

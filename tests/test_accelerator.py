@@ -1,8 +1,11 @@
 """What is promised of an accelerator, on a pretended one: any machine can test it."""
 
+import io
+
 import numpy as np
 import pytest
-from discovery import ALL_ESTIMATORS
+import torch
+from discovery import ALL_ESTIMATORS, over
 from numpy.testing import assert_allclose
 from pretend import DEVICE, pretended
 from test_cuda import METHODS, on, rows_and_labels
@@ -80,3 +83,22 @@ def test_answers_are_those_of_the_cpu_and_no_step_waits(cls, settings, change):
         on_device(cls, str(DEVICE), **many).fit(X, y)
     assert in_few_steps["sent"] > 0
     assert counts == in_few_steps
+
+
+@over(ALL_ESTIMATORS)
+def test_a_file_that_was_written_there_opens_without_it(cls):
+    X, y = rows_and_labels(cls)
+    file = io.BytesIO()
+    with pretended():
+        estimator = on_device(cls, str(DEVICE), batch_size=40).fit(X, y)
+        there = answers(estimator, X)
+        estimator.save(file)
+    file.seek(0)
+    read = skae.load(file)
+    if hasattr(read, "device_"):
+        assert torch.device(read.device_).type == "cpu"
+    here = answers(read, X)
+    assert here.keys() == there.keys()
+    for method, expected in there.items():
+        if method != "predict":
+            assert_allclose(here[method], expected, rtol=1e-4, atol=1e-4, err_msg=method)

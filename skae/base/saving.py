@@ -172,8 +172,10 @@ class NetSavingMixin(SavingMixin):
 def weights_of(module):
     """Parameters and buffers as arrays; tensors in one memory are one array."""
     arrays, found = {}, {}
-    for name, tensor in module.state_dict().items():
-        place = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        # Some devices do not say where their tensors lie.
+        address = tensor.data_ptr() or id(tensor)
+        place = address, tensor.shape, tensor.stride(), tensor.dtype
         if place not in found or tensor.numel() == 0:
             found[place] = tensor.detach().cpu().numpy().copy()
         arrays[name] = found[place]

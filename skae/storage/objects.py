@@ -7,6 +7,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from torch import nn
 
 from .kinds import CannotBeWritten, Kind
+from .mixtures import MIXTURES, complete, without_derived
 
 OWN = __package__.split(".")[0]
 # Those of scikit-learn whose attributes are values and arrays, by the module that has them.
@@ -72,6 +73,8 @@ def described(value, writer, path):
     # Those of the class: a FrozenEstimator asks what it holds.
     own_way = getattr(cls, "_state_for_file", cls.__getstate__)
     state, nodes = own_way(value) or {}, {}
+    if isinstance(value, MIXTURES):
+        state = without_derived(state)
     for key, part in state.items():
         mark = writer.mark()
         try:
@@ -111,6 +114,8 @@ def restored(description, reader):
         value.__setstate__(state)
     else:
         vars(value).update(state)
+    if isinstance(value, MIXTURES):
+        complete(value)
     return value
 
 

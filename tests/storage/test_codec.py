@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from sklearn.base import clone
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 from skae.nn.convolutional import Fold
@@ -182,3 +184,26 @@ def test_what_is_one_object_stays_one():
 def test_what_cannot_be_written_is_named(value):
     with pytest.raises(CannotBeWritten, match="a__0__b is of type .*without code cannot hold"):
         Writer().node({"a": [{"b": value}]})
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "tied", "spherical"])
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_of_a_mixture_what_follows_from_its_covariances_is_made_anew(cls, covariance_type):
+    rows = np.random.default_rng(0).normal(size=(60, 5)) * [1, 2, 3, 1e-3, 1e3]
+    settings = {"covariance_type": covariance_type, "reg_covar": 1e-8, "random_state": 0}
+    mixture = cls(n_components=2, **settings).fit(rows)
+    writer = Writer()
+    writer.node(mixture, ())
+    assert ("precisions_" in writer.arrays) == (covariance_type in ("tied", "spherical"))
+    back = there_and_back(mixture)
+    for name, learned in vars(mixture).items():
+        np.testing.assert_array_equal(getattr(back, name), learned)
+    np.testing.assert_array_equal(back.score_samples(rows), mixture.score_samples(rows))
+    assert_as_it_was(there_and_back(clone(mixture)).get_params(), mixture.get_params())
+
+
+def test_a_mixture_whose_covariances_are_none_is_an_error():
+    mixture = GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(20, 3)))
+    mixture.covariances_ = -mixture.covariances_
+    with pytest.raises(ValueError, match="covariances that are none"):
+        there_and_back(mixture)

@@ -1,8 +1,9 @@
-"""`reconstruction_r2` and `smallest_within`."""
+"""`reconstruction_r2` and `smallest_within`; and Pipelines that skrub makes."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import skrub
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
@@ -11,7 +12,12 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import Autoencoder
+from skae import (
+    Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderOutlierDetector,
+    VariationalAutoencoder,
+)
 from skae.model_selection import reconstruction_r2, smallest_within
 
 SHORT = {"hidden_layer_sizes": (8,), "max_epochs": 3, "early_stopping": False, "random_state": 0}
@@ -206,3 +212,43 @@ def test_in_a_search_by_one_standard_error(iris):
         cv=3,
     ).fit(iris)
     assert search.best_params_["n_components"] == 4  # its error is zero, and so is its error bar
+
+
+# -- skrub's Pipelines --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def passengers():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(30, 14, 60),
+            "sex": rng.choice(["female", "male"], 60),
+            "boarded": pd.Timestamp("1912-04-10") + pd.to_timedelta(rng.integers(0, 99, 60), "h"),
+        }
+    )
+    return frame.mask(rng.random(frame.shape) < 0.1)
+
+
+def test_after_the_table_vectorizer_of_skrub(passengers):
+    pipeline = make_pipeline(skrub.TableVectorizer(), Autoencoder(2, **SHORT)).fit(passengers)
+    assert pipeline.transform(passengers).shape == (60, 2)
+    assert np.isfinite(pipeline.score_samples(passengers)).all()
+
+
+@pytest.mark.filterwarnings("ignore:Posterior collapse")
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Autoencoder(2, **SHORT),
+        VariationalAutoencoder(2, **SHORT),
+        AutoencoderOutlierDetector(Autoencoder(2, **SHORT)),
+        AutoencoderClassifier(Autoencoder(2, **SHORT), max_epochs=1),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_the_tabular_pipeline_of_skrub(estimator, passengers):
+    y = passengers["age"].fillna(0) > 30
+    pipeline = skrub.tabular_pipeline(estimator).fit(passengers, y)
+    answer = pipeline.predict if hasattr(pipeline[-1], "predict") else pipeline.transform
+    assert len(answer(passengers)) == 60

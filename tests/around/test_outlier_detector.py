@@ -25,6 +25,7 @@ from skae import (
     VariationalAutoencoder,
     load,
 )
+from skae.around.conformal import n_clear_outliers
 from skae.around.isolation import Isolation
 from skae.around.neighbors import LocalDistances
 from skae.around.scores import joined_at_random
@@ -237,6 +238,56 @@ def test_p_values(wine):
     ]
     assert_allclose(p_values, by_count)
     assert not hasattr(model.fit(train), "calibration_scores_")
+
+
+NORMAL_DISTANCES = {
+    "chi": lambda rng, n: np.sqrt(rng.chisquare(4, n)),
+    "of many columns": lambda rng, n: np.sqrt(rng.chisquare(50, n)),
+    "heavy tails": lambda rng, n: np.abs(rng.standard_t(3, (n, 4))).sum(1),
+    "log-normal": lambda rng, n: np.exp(rng.normal(size=n)),
+    "two kinds": lambda rng, n: rng.gamma(1, 1, n) * np.where(rng.random(n) < 0.2, 4, 1),
+}
+
+
+@pytest.mark.parametrize("distance", NORMAL_DISTANCES.values(), ids=NORMAL_DISTANCES)
+@pytest.mark.parametrize(("factor", "share"), [(1e4, 0.1), (3, 0.1), (1.5, 0.1), (1, 0.0)])
+def test_outliers_among_the_calibration_rows(factor, share, distance):
+    """However far out they are, and if there are none: false alarms stay within alpha, and where
+    they are clear they no longer hide others of their kind.
+    """
+    rng, alpha, n, n_rounds = np.random.default_rng(0), 0.05, 200, 300
+    alarms, found = [], np.zeros(2)
+    for _ in range(n_rounds):
+        outlying = rng.random(n) < share
+        scores = np.sort(-distance(rng, n) * np.where(outlying, factor, 1))
+        kept = scores[n_clear_outliers(scores, 0.2) :]
+        normal, other = -distance(rng, 50), -factor * distance(rng, 50)
+
+        def share_of(rows, among):
+            p_values = (1 + np.searchsorted(among, rows, side="right")) / (1 + len(among))
+            return np.mean(p_values <= alpha)
+
+        alarms.append(share_of(normal, kept))
+        found += share_of(other, scores), share_of(other, kept)
+    assert np.mean(alarms) < alpha + 3 * np.std(alarms) / np.sqrt(n_rounds)
+    if factor == 1e4:
+        assert found[1] / n_rounds > 0.9
+        assert found[0] / n_rounds < 0.6
+
+
+def test_calibrating_on_dirty_rows():
+    rng = np.random.default_rng(0)
+    model = detector().fit(rng.normal(size=(200, 4)))
+    dirty = np.vstack([rng.normal(size=(180, 4)), 30 + rng.normal(size=(20, 4))])
+    other = 30 + rng.normal(size=(50, 4))
+    assert np.mean(model.calibrate(dirty).predict(other, alpha=0.05) == -1) < 0.6
+    model.calibrate(dirty, contamination=0.15)
+    assert len(model.calibration_scores_) == 180
+    assert model.predict(other, alpha=0.05).max() == -1
+    assert len(model.calibrate(np.ones((30, 4)), contamination=0.4).calibration_scores_) == 30
+    for wrong in (0.5, -0.1, "auto", np.nan):
+        with pytest.raises(ValueError, match="contamination must lie in"):
+            model.calibrate(dirty, contamination=wrong)
 
 
 def test_the_rate_of_false_discoveries_is_held():

@@ -56,6 +56,11 @@ def not_compiled(error):
     )
 
 
+# Losses of batches that lie each in memory of its own. Many would keep the C library from using
+# the memory between them again, and the process would grow with the rows.
+LOSSES_KEPT = 64
+
+
 class Stopped(Exception):
     """A callback ended the training, and meant it."""
 
@@ -170,10 +175,12 @@ class AutoencoderNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             losses.append(step["loss"])
+            if len(losses) > LOSSES_KEPT:
+                losses = [torch.hstack(losses)]
             sizes.append(len(batch))
             if self._batch_callbacks:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        losses, sizes = torch.stack(losses).double().cpu(), torch.tensor(sizes).double()
+        losses, sizes = torch.hstack(losses).double().cpu(), torch.tensor(sizes).double()
         loss, name = (losses @ sizes / sizes.sum()).item(), prefix + "_loss"
         best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
         self.history.record(name, loss)

@@ -1,5 +1,6 @@
 """How `Autoencoder` is trained: optimizer, stopping, what it warns of, and going on."""
 
+import gc
 import pickle
 import tracemalloc
 
@@ -427,3 +428,21 @@ def test_units_read_by_parts_are_those_of_all_rows(monkeypatch):
     expected = ((X - whole[0]) / whole[1]).astype(np.float32)
     assert_array_equal(standardized(X, *whole).numpy(), expected)
     assert_array_equal(standardized(X, *whole, index).numpy(), expected[index])
+
+
+def test_losses_of_many_batches_lie_in_little_memory():
+    """One each would keep the C library from using again what lies between them."""
+    counts = []
+
+    class Count(Callback):
+        def on_batch_end(self, net, training=False, **kwargs):
+            if training and net.step_ % 100 == 0:
+                tensors = [o for o in gc.get_objects() if type(o) is torch.Tensor]
+                counts.append(sum(o.ndim == 0 and not o.requires_grad for o in tensors))
+
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    settings = {**SHORT, "max_epochs": 1, "batch_size": 1}
+    ae = Autoencoder(**settings, callbacks=[("count", Count())]).fit(X)
+    assert len(counts) == 4
+    assert max(counts) - counts[0] < 100
+    assert np.isfinite(ae.loss_curve_).all()

@@ -176,13 +176,11 @@ def test_an_imputer_fills(inside, passengers):
 
 
 def test_reasons(passengers):
-    with pytest.raises(NotImplementedError, match="export it alone"):
-        skl2onnx.to_onnx(
-            make_pipeline(StandardScaler(), quick(Autoencoder, categorical_features=[1])).fit(
-                np.column_stack([np.arange(40.0) ** 2, [0, 1] * 20])
-            ),
-            np.zeros((1, 2)),
-        )
+    X = np.column_stack([np.arange(40.0) ** 2, [0, 1] * 20])
+    pipeline = make_pipeline(StandardScaler(), quick(Autoencoder, categorical_features=[1])).fit(X)
+    for method in ("transform", "inverse_transform"):
+        with pytest.raises(NotImplementedError, match="export it alone"):
+            to_onnx(pipeline, method)
     with pytest.raises(NotImplementedError, match="neither draws nor indicators"):
         to_onnx(AutoencoderImputer(quick(Autoencoder), add_indicator=True).fit(passengers))
     several = pd.DataFrame({"a": np.arange(40.0) ** 2, "b": [1, "x"] * 20})

@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from ..rows.columns import Columns
 from ..rows.kinds import Category, Day, Number
 
 OF_CATEGORIES = "ai.onnx.ml"  # the domain of operators that look texts up,
@@ -199,6 +200,12 @@ class Ends:
             self.node("Gather", self.constant(classes), number, out=method)
             dtype = helper.np_dtype_to_tensor_dtype(classes.dtype)
         output.CopyFrom(helper.make_tensor_value_info(method, dtype, ["rows"]))
+
+
+def mixed(estimator, name="_format"):
+    """A format of mixed columns that an estimator has under this name, or None."""
+    format = getattr(estimator, name, getattr(estimator, "_format", None))
+    return format if isinstance(format, Columns) and format.is_mixed else None
 
 
 def learned(format):

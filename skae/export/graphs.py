@@ -15,8 +15,7 @@ from ..around.imputer import AutoencoderImputer
 from ..around.outlier_detector import AutoencoderOutlierDetector
 from ..around.regressor import AutoencoderRegressor
 from ..nn.tracing import tracing
-from ..rows.columns import Columns
-from .columns import INNER, Ends, check_columns
+from .columns import INNER, Ends, check_columns, mixed
 from .detectors import OfDetector
 from .imputers import OfImputer
 from .methods import OF_CODES, methods_of
@@ -88,12 +87,6 @@ def graph_of(estimator, methods, dtype):
             ends.give_whole(method)
     ends.written()
     return model
-
-
-def mixed(estimator, name):
-    """A format of mixed columns that an estimator has under this name, or None."""
-    format = getattr(estimator, name, getattr(estimator, "_format", None))
-    return format if isinstance(format, Columns) and format.is_mixed else None
 
 
 def of_rows(estimator):

@@ -5,6 +5,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from .columns import mixed
 from .methods import Methods, methods_of
 
 # Whose way back is a linear map and a constant.
@@ -17,6 +18,11 @@ class OfPipeline(Methods):
     def __init__(self, estimator, methods, dtype):
         super().__init__(estimator, methods, dtype)
         *steps, last = (step for _, step in estimator.steps if step not in (None, "passthrough"))
+        if mixed(last):
+            raise NotImplementedError(
+                f"{type(last).__name__} was fitted to columns of several kinds, each of which is "
+                "an output of its graph, so that no step can go back from there: export it alone."
+            )
         self.last = methods_of(last)(last, methods, dtype)
         self.given, self.takes, self.dtype_given = "codes", self.last.takes, self.last.dtype_given
         self.back = [linear_map(step) for step in reversed(steps)]

@@ -15,8 +15,8 @@ from skl2onnx.common.data_types import (
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import is_classifier, is_regressor
 
-from .columns import VERSION_OF_CATEGORIES
-from .graphs import OPSET, TYPES, add_prefix, graph_of, mixed
+from .columns import VERSION_OF_CATEGORIES, mixed
+from .graphs import OPSET, TYPES, add_prefix, graph_of
 from .methods import methods_of
 
 OPTION = "methods"  # the option of skl2onnx that says which outputs there are
@@ -107,7 +107,7 @@ def convert(scope, operator, container):
     """Add the nodes of an estimator to a graph of skl2onnx."""
     estimator, (given,) = operator.raw_operator, operator.inputs
     methods = tuple(output.raw_name for output in operator.outputs)
-    if mixed(estimator, "_format"):
+    if mixed(estimator):
         raise NotImplementedError(
             f"{type(estimator).__name__} was fitted to columns of several kinds, each of which is "
             "an input of its graph, so that no step can stand before it: export it alone."

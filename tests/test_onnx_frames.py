@@ -194,6 +194,9 @@ def test_reasons(passengers):
             to_onnx(pipeline, method)
     with pytest.raises(NotImplementedError, match="neither draws nor indicators"):
         to_onnx(AutoencoderImputer(quick(Autoencoder), add_indicator=True).fit(passengers))
+    empty = pd.DataFrame({"a": np.arange(40.0) ** 2, "b": ["", "x"] * 20})
+    with pytest.raises(NotImplementedError, match="Column 'b' .* an empty text"):
+        to_onnx(AutoencoderImputer(quick(Autoencoder)).fit(empty))
     several = pd.DataFrame({"a": np.arange(40.0) ** 2, "b": [1, "x"] * 20})
     with pytest.raises(NotImplementedError, match="Column 'b' .* kinds \\['int', 'str'\\]"):
         to_onnx(quick(Autoencoder).fit(several))

@@ -224,8 +224,8 @@ def names_of(kind):
     return [*kind.categories, *kind.infrequent[:1]]
 
 
-def check_columns(format, name):
-    """Whether a graph can have the columns of a format."""
+def check_columns(format, name, fills=False):
+    """Whether a graph can have the columns of a format, and fill what is missing of them."""
     for column, kind in learned(format):
         if not kind.is_category:
             continue
@@ -236,6 +236,11 @@ def check_columns(format, name):
             raise NotImplementedError(
                 f"Column {column!r} of {name} has categories of the kinds {kinds}, where a graph "
                 "takes texts or numbers: make one of them before, and fit to it."
+            )
+        if fills and MISSING in values:
+            raise NotImplementedError(
+                f"Column {column!r} of {name} has an empty text among its categories, which stands "
+                "for a missing entry in a graph: give it a name before, and fit to it."
             )
         if of_numbers and len(set(np.float32(values).tolist())) < len(values):
             raise NotImplementedError(

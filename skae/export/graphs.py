@@ -69,9 +69,10 @@ def graph_of(estimator, methods, dtype):
     taken, given = mixed(estimator, "_format"), mixed(estimator, "_target_format")
     if not (taken or given):
         return model_of(kind(estimator, methods, dtype), methods)
+    fills = isinstance(estimator, AutoencoderImputer)
     for format in (taken, given):
         if format:
-            check_columns(format, type(estimator).__name__)
+            check_columns(format, type(estimator).__name__, fills)
     # Dates are numbers that float32 cannot tell apart.
     model = model_of(kind(estimator, methods, torch.float64), methods)
     add_prefix(model.graph, INNER)
@@ -82,7 +83,7 @@ def graph_of(estimator, methods, dtype):
         ends.take_whole()
     for method in methods:
         if method in of_rows(estimator) and given:
-            ends.give(given, method, fills=isinstance(estimator, AutoencoderImputer))
+            ends.give(given, method, fills)
         else:
             ends.give_whole(method)
     ends.written()

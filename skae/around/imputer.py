@@ -26,6 +26,7 @@ from ..rows.columns import Columns
 from ..rows.format import Formatted
 from ..rows.frames import as_frame, frame_of, is_plain, library_of
 from ..rows.kinds import Number
+from .prototypes import held_out_ratio
 
 # By how far fills are off is learned of so many rows, of which this share of entries is hidden.
 ROWS_TO_HIDE = 2000
@@ -382,6 +383,7 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
         hidden = (rng.random(rows.shape) < HIDDEN) & ~np.isnan(rows)
         hidden[np.isnan(np.where(hidden, np.nan, rows)).all(axis=1)] = False
         errors = rows - self._rebuilt(np.where(hidden, np.nan, rows))
+        errors = errors * held_out_ratio(self.autoencoder_)
         self._errors = [errors[hidden[:, i], i] for i in range(rows.shape[1])]
 
     _units = None  # of the columns, where the autoencoder has one for all

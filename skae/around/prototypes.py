@@ -1,9 +1,13 @@
 """The estimators that a user hands to one that stands around them."""
 
 import copy
+import math
 
 import numpy as np
 from sklearn.base import clone
+
+# The last losses of training whose mean says how well a net knows the rows that it has seen.
+LOSSES_AVERAGED = 5
 
 
 def listed_prototypes(given):
@@ -45,3 +49,15 @@ def copies_to_go_on(fitted):
         if not hasattr(estimator, "partial_fit"):
             raise TypeError(f"autoencoder holds {estimator!r}, which has no partial_fit.")
     return copy.deepcopy(fitted)
+
+
+def held_out_ratio(autoencoder):
+    """How many times larger errors are on rows that a fit has not seen than on those it has seen.
+
+    The root of the ratio of the losses, as early stopping saw them; 1 if it did not.
+    """
+    held, seen = autoencoder.validation_loss_curve_, autoencoder.loss_curve_
+    if not held or not seen:
+        return 1.0
+    held, seen = held[autoencoder.n_iter_], np.mean(seen[-LOSSES_AVERAGED:])
+    return math.sqrt(max(1.0, held / seen)) if seen > 0 else 1.0

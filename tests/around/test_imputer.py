@@ -1,5 +1,7 @@
 """The imputer, the fill before an encoder, and the variational family's importance-weighted one."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -21,6 +23,7 @@ from skae import (
     StackedAutoencoder,
     VariationalAutoencoder,
 )
+from skae.around.prototypes import held_out_ratio
 from skae.engine.batches import Batch
 from skae.nn.autoencoder import find
 from skae.nn.filling import GaussianFill
@@ -166,6 +169,34 @@ def test_wine_is_filled_better_than_by_the_means():
 
 
 # -- draws --------------------------------------------------------------------------------------
+
+
+def test_errors_are_those_of_rows_that_the_net_has_not_seen():
+    """Draws are wider by what early stopping saw of rows that it held out."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 8)) + 0.5 * rng.normal(size=(60, 8))
+    X[rng.random(X.shape) < 0.1] = np.nan
+    imputer = AutoencoderImputer(quick(DenoisingAutoencoder, early_stopping=True)).fit(X)
+    inside = copy.copy(imputer.autoencoder_)
+    inside.validation_loss_curve_, inside.loss_curve_ = [4.0, 2.0, 1.0], [3.0, *[0.25] * 5]
+    for n_iter, ratio in ((0, 4.0), (2, 2.0)):
+        inside.n_iter_ = n_iter
+        assert held_out_ratio(inside) == pytest.approx(ratio)
+    inside.loss_curve_ = [9.0] * 5
+    assert held_out_ratio(inside) == 1
+    for name in ("validation_loss_curve_", "loss_curve_"):
+        without = copy.copy(inside)
+        setattr(without, name, None)
+        assert held_out_ratio(without) == 1
+    narrow, wide = copy.copy(imputer), copy.copy(imputer)
+    narrow.autoencoder_, wide.autoencoder_ = (copy.copy(imputer.autoencoder_) for _ in range(2))
+    wide.autoencoder_.validation_loss_curve_ = [4.0] * 10
+    narrow.autoencoder_.validation_loss_curve_ = None
+    wide.autoencoder_.loss_curve_ = [1.0]
+    for other in (narrow, wide):
+        other._learn_errors(np.nan_to_num(X))
+    for few, many in zip(narrow._errors, wide._errors, strict=True):
+        assert_allclose(many, 2 * few)
 
 
 @over_inner()

@@ -25,6 +25,7 @@ from torch import nn
 
 from skae import (
     Autoencoder,
+    AutoencoderClassifier,
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     ConvolutionalAutoencoder,
@@ -251,6 +252,19 @@ def test_skl2onnx_converts_pipelines(rows):
     pipeline = make_pipeline(*steps, LogisticRegression()).fit(X, y)
     model = skl2onnx.to_onnx(pipeline, X, options={"zipmap": False})
     assert np.abs(answers(model, X)["probabilities"] - pipeline.predict_proba(X)).max() < 1e-5
+
+
+def test_classifiers_and_imputers_stand_in_pipelines(rows):
+    X, y = rows["X"].astype(np.float32), np.where(rows["X"][:, 0] > 0, "high", "low")
+    pipeline = make_pipeline(StandardScaler(), quick(AutoencoderClassifier)).fit(X[:80], y[:80])
+    for model in (to_onnx(pipeline, ["predict", "predict_proba"]), skl2onnx.to_onnx(pipeline, X)):
+        found = answers(model, X)
+        assert (found["predict"] == pipeline.predict(X)).mean() >= 0.999
+        assert np.abs(found["predict_proba"] - pipeline.predict_proba(X)).max() < 1e-5
+    X = rows["missing"].astype(np.float32)
+    pipeline = make_pipeline(quick(AutoencoderImputer), LogisticRegression()).fit(X[:80], y[:80])
+    found = answers(skl2onnx.to_onnx(pipeline, X, options={"zipmap": False}), X)
+    assert np.abs(found["probabilities"] - pipeline.predict_proba(X)).max() < 1e-5
 
 
 def test_the_way_back_through_a_pipeline(rows):

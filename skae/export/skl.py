@@ -75,7 +75,8 @@ def methods_asked(scope, estimator):
         default = ("predict", "predict_proba")
     elif is_regressor(estimator):
         default = ("predict",)
-    return scope.get_options(estimator, {OPTION: default}, fail=False)[OPTION]
+    # None where skl2onnx asks for options of classifiers that are not ours.
+    return (scope.get_options(estimator, {OPTION: default}, fail=False) or {}).get(OPTION, default)
 
 
 def kind_of(estimator, method, given):
@@ -94,8 +95,16 @@ def set_shapes(operator):
     for output in operator.outputs:
         method = output.raw_name
         kind = kind_of(estimator, method, given)
-        width = [estimator._n_features_out] if method == "transform" else []
-        output.type = kind([None, *width])
+        output.type = kind([None, *width_of(estimator, method)])
+
+
+def width_of(estimator, method):
+    """The columns of an answer; none if it is one number a row."""
+    if method == "transform":
+        return [len(estimator.get_feature_names_out())]
+    of_classes = is_classifier(estimator) and method != "predict"
+    by_class = method == "predict_proba" or (of_classes and len(estimator.classes_) > 2)
+    return [len(estimator.classes_)] if by_class else []
 
 
 def is_of_indices(estimator, method):

@@ -89,6 +89,10 @@ def mnar(X, share=0.3, seed=0):
     return np.where(rng.random(X.shape) < 1 / (1 + np.exp(c - z)), np.nan, X)
 
 
+def regressions():
+    return IterativeImputer(max_iter=20, random_state=0)
+
+
 def forests():
     """MissForest's idea by scikit-learn's means."""
     trees = ExtraTreesRegressor(30, min_samples_leaf=3, random_state=0)
@@ -101,7 +105,7 @@ def imputers(X):
     return {
         "mean": SimpleImputer(),
         "KNN": KNNImputer(),
-        "iterative": IterativeImputer(max_iter=20, random_state=0),
+        "iterative": regressions(),
         "epoch 0": AutoencoderImputer(start, random_state=0),
         "denoising": AutoencoderImputer(random_state=0),
         "variational": AutoencoderImputer(VariationalAutoencoder(), random_state=0),
@@ -195,7 +199,7 @@ def ranks(folder, names, quick):
             compared = {
                 "mean": SimpleImputer(),
                 "KNN": KNNImputer(),
-                "regressions": IterativeImputer(max_iter=20, random_state=0),
+                "regressions": regressions(),
                 "forests": forests(),
                 "autoencoder": AutoencoderImputer(random_state=0),
             }
@@ -244,7 +248,7 @@ def mixed(folder, quick):
         gaps = frame.mask(hidden)
         filled = {
             "mode and mean": simple().fit_transform(gaps)[frame.columns],
-            "regressions of numbers": ordinal(gaps, IterativeImputer(max_iter=20, random_state=0)),
+            "regressions of numbers": ordinal(gaps, regressions()),
             "forests of numbers": ordinal(gaps, forests()),
             "autoencoder": AutoencoderImputer(random_state=0).fit_transform(gaps),
         }

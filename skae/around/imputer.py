@@ -26,6 +26,7 @@ from ..rows.columns import Columns
 from ..rows.format import Formatted
 from ..rows.frames import as_frame, frame_of, is_plain, library_of
 from ..rows.kinds import Number
+from ..rows.units import in_units
 from .prototypes import held_out_ratio
 
 # By how far fills are off is learned of so many rows, of which this share of entries is hidden.
@@ -391,8 +392,7 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
     def _handed(self, rows):
         """Rows for the autoencoder, whose columns have equal units in its eyes."""
         if self._units is not None:
-            center, scale = self._units
-            rows = (rows - center) / scale
+            rows = in_units(rows, *self._units)
         return Formatted(rows, self._format)
 
     def _in_units(self, rows):

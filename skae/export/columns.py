@@ -51,6 +51,10 @@ class Ends:
     def cast(self, name, dtype, out=None):
         return self.node("Cast", name, out=out, to=dtype)
 
+    def output(self, name):
+        """The output of the graph of this name."""
+        return next(value for value in self.graph.output if value.name == name)
+
     def written(self):
         """The graph, with its ends."""
         nodes = [*self.first, *self.graph.node, *self.last]
@@ -117,7 +121,7 @@ class Ends:
         With ``fills`` they are what is given, but where it is missing.
         """
         self.nodes = self.last
-        (rows,) = (value for value in self.graph.output if value.name == INNER + method)
+        rows = self.output(INNER + method)
         self.graph.output.remove(rows)
         start = 0
         for name, kind in learned(format):
@@ -171,7 +175,7 @@ class Ends:
     def give_whole(self, method):
         """Give the output of a method as it is, in the precision of users."""
         self.nodes = self.last
-        (output,) = (value for value in self.graph.output if value.name == INNER + method)
+        output = self.output(INNER + method)
         kind = output.type.tensor_type
         if kind.elem_type == TensorProto.DOUBLE:
             kind.elem_type = self.dtype
@@ -185,7 +189,7 @@ class Ends:
     def name_classes(self, method, classes):
         """Make the output of a method, which is numbers of classes, their names."""
         self.nodes = self.last
-        (output,) = (value for value in self.graph.output if value.name == method)
+        output = self.output(method)
         number = INNER + method
         for node in self.graph.node:
             node.output[:] = [number if name == method else name for name in node.output]

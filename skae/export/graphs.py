@@ -69,10 +69,8 @@ def graph_of(estimator, methods, dtype):
     taken, given = mixed(estimator, "_format"), mixed(estimator, "_target_format")
     if not (taken or given):
         return model_of(kind(estimator, methods, dtype), methods)
-    fills = isinstance(estimator, AutoencoderImputer)
-    for format in (taken, given):
-        if format:
-            check_columns(format, type(estimator).__name__, fills)
+    for format in {taken, given} - {None}:
+        check_columns(format, type(estimator).__name__, kind.fills)
     # Dates are numbers that float32 cannot tell apart.
     model = model_of(kind(estimator, methods, torch.float64), methods)
     add_prefix(model.graph, INNER)
@@ -82,19 +80,12 @@ def graph_of(estimator, methods, dtype):
     else:
         ends.take_whole()
     for method in methods:
-        if method in of_rows(estimator) and given:
-            ends.give(given, method, fills)
+        if method in kind.of_rows and given:
+            ends.give(given, method, kind.fills)
         else:
             ends.give_whole(method)
     ends.written()
     return model
-
-
-def of_rows(estimator):
-    """Methods of an estimator that answer with rows as it is given them."""
-    if isinstance(estimator, AutoencoderImputer):
-        return ("transform",)
-    return ("reconstruct", "inverse_transform")
 
 
 def model_of(program, methods):

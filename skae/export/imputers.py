@@ -10,6 +10,8 @@ from .methods import Methods, methods_of
 class OfImputer(Methods):
     """``transform`` of an `AutoencoderImputer`: rows with all entries."""
 
+    of_rows, fills = ("transform",), True
+
     def __init__(self, estimator, methods, dtype):
         super().__init__(estimator, methods, dtype)
         format = estimator._format
@@ -29,8 +31,7 @@ class OfImputer(Methods):
         self.lowest, self.highest = torch.as_tensor(bounds, dtype=dtype)
 
     def check_method(self, method):
-        if method != "transform":
-            raise NotImplementedError(f"{self.name} has no method {method}, so no graph has it.")
+        super().check_method(method)
         if self.estimator.sample_posterior or self.estimator.add_indicator:
             raise NotImplementedError(
                 f"{self.name} was fitted with sample_posterior=True or add_indicator=True, and a "

@@ -44,6 +44,8 @@ class Methods(nn.Module):
 
     given = "X"
     judging = JUDGING  # those of its methods that judge rows, and share their scores
+    of_rows = ("reconstruct", "inverse_transform")  # those that answer with rows as users have them
+    fills = False  # whether these are the rows that are given, but where they are missing
 
     def __init__(self, estimator, methods, dtype):
         super().__init__()
@@ -82,10 +84,11 @@ class Methods(nn.Module):
 
     def check_method(self, method):
         """Whether there is such a method, and a graph can do it."""
-        needed = "score_samples" if method in JUDGING else method
+        needed = "score_samples" if method in self.judging else method
         if not hasattr(self.estimator, method) or not hasattr(self, needed):
             raise NotImplementedError(f"{self.name} has no method {method}, so no graph has it.")
-        if method in ("decision_function", "predict") and not hasattr(self.estimator, "offset_"):
+        by_offset = method in self.judging and method != "score_samples"
+        if by_offset and not hasattr(self.estimator, "offset_"):
             raise NotImplementedError(
                 f"{method} of {self.name} needs an offset_, which it has not learned: call fit."
             )

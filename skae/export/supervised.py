@@ -30,22 +30,11 @@ class OfSupervised(Methods):
         if isinstance(estimator, AutoencoderClassifier):
             self.classes = estimator.classes_
 
-    def check_method(self, method):
-        if method not in ("transform", *self.own) or not hasattr(self.estimator, method):
-            raise NotImplementedError(f"{self.name} has no method {method}, so no graph has it.")
-
     def finish(self, model):
         if "predict" in self.methods and self.classes is not None:
             ends = Ends(model)
             ends.name_classes("predict", self.classes)
             ends.written()
-
-    @property
-    def own(self):
-        """What it has beside `transform`."""
-        if isinstance(self.estimator, AutoencoderClassifier):
-            return ("predict", "predict_proba", "decision_function")
-        return ("predict",)
 
     def transform(self, x):
         return self.inner.transform(x).flatten(1)

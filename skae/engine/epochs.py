@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold, train_test_split
 from .checkpoints import NoCheckpoint
 from .devices import step_threads
 from .net import AutoencoderNet, Stopped, falls_at
+from .together import in_step
 
 FEWEST_ROWS_TO_HOLD_OUT = 10
 
@@ -55,6 +56,7 @@ def train(
     validated = held[0] is not None
     checkpoint = checkpoint or NoCheckpoint()
     sizes = [len(batch) for batch in (held if validated else rows)]
+    name = "valid_loss" if validated else "train_loss"
     margin = partial(nets[0].criterion_.margin, tol=tol)
     run = Run(cut_short=max_epochs > 0)
     if validated:
@@ -67,13 +69,12 @@ def train(
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_begin", X=train_rows, y=held_rows)
     checkpoint.restore_callbacks(nets)
+    trainer = in_step(nets, rows)
     try:
         with progress.since(first_epoch), step_threads(nets[0], rows[0]):
             for epoch in range(first_epoch, max_epochs + 1):
-                losses = []
-                for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
-                    net.fit_loop(train_rows, held_rows, epochs=1)
-                    losses.append(net.history[-1, "valid_loss" if validated else "train_loss"])
+                trainer.epoch(rows, held)
+                losses = [net.history[-1, name] for net in nets]
                 loss = np.average(losses, weights=sizes)
                 progress.epoch(epoch, loss)
                 check_finite(loss, epoch, nets[0])
@@ -104,6 +105,8 @@ def train(
         if not keep_interrupted:
             raise
         run.interrupted, run.cut_short = True, False
+    finally:
+        trainer.end()
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_end", X=train_rows, y=held_rows)
     if validated:

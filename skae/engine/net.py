@@ -94,7 +94,7 @@ class AutoencoderNet(NeuralNet):
         super().__init__(*args, train_split=None, **kwargs)
 
     trains = True  # whether it has an optimizer to go on with
-    _compiles = False  # whether torch is to compile the forward pass
+    compiles = False  # whether torch is to compile the forward pass
 
     @classmethod
     def trained(cls, module, criterion, device, losses):
@@ -150,7 +150,7 @@ class AutoencoderNet(NeuralNet):
             self.module_.compile(**options)
         except Exception as error:  # of torch, or of the backend that was asked for
             raise not_compiled(error) from error
-        self._compiles = True
+        self.compiles = True
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """``X`` holds the rows to train on, ``y`` the held-out rows or None."""
@@ -168,8 +168,8 @@ class AutoencoderNet(NeuralNet):
             return
         losses, sizes = [], []
         self._set_training(training)
-        if training:  # fused optimizers do not mark the weights as changed
-            self._double = None
+        if training:
+            self.weights_changed()
         for batch in iterator:
             if self._batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -180,24 +180,36 @@ class AutoencoderNet(NeuralNet):
             sizes.append(len(batch))
             if self._batch_callbacks:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.record(prefix, losses, sizes)
+        if training:
+            self.history.new_batch()  # skorch's Checkpoint looks for a last batch
+
+    def record(self, prefix, losses, sizes):
+        """Note the mean loss of an epoch's batches, of the given numbers of rows."""
         losses, sizes = torch.hstack(losses).double().cpu(), torch.tensor(sizes).double()
         loss, name = (losses @ sizes / sizes.sum()).item(), prefix + "_loss"
         best = min((epoch[name] for epoch in self.history[:-1] if name in epoch), default=math.inf)
         self.history.record(name, loss)
-        self.history.record(name + "_best", loss < best)  # what skorch's Checkpoint looks for
-        if training:
-            self.history.new_batch()  # and for a last batch
+        self.history.record(name + "_best", loss < best)  # and for this
         self.history.record(prefix + "_batch_count", len(sizes))
 
-    def train_step(self, batch, **fit_params):
+    def weights_changed(self):
+        """Forget what was made of the weights: fused optimizers do not mark them as changed."""
+        self._double = None
+
+    def before_step(self, optimizer):
+        """Set what depends on the steps that are done, and forget the gradients of the last."""
         self.module_.progress = min(1.0, self.step_ / self.n_steps)
         if self.lr_schedule is not constant:  # which leaves it to skorch's callbacks
             factor = factor_of(self.lr_schedule, self.module_.progress)
-            for group, lr in zip(self.optimizer_.param_groups, self._lrs, strict=True):
+            for group, lr in zip(optimizer.param_groups, self._lrs, strict=True):
                 group["lr"] = lr * factor
-        for group in self.optimizer_.param_groups:
+        for group in optimizer.param_groups:
             for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
                 parameter.grad = None
+
+    def train_step(self, batch, **fit_params):
+        self.before_step(self.optimizer_)
         with self._redirecting():
             output = self._forward(batch)
             loss = self.criterion_(output, batch, self.module_)
@@ -211,7 +223,7 @@ class AutoencoderNet(NeuralNet):
         return {"loss": loss.detach(), "y_pred": output}
 
     def _forward(self, batch):
-        if not self._compiles:
+        if not self.compiles:
             return self.module_(*batch.inputs)
         from torch._dynamo.exc import TorchDynamoException
 

@@ -50,6 +50,8 @@ def observed_mean(values, observed=None):
 class Objective(nn.Module):
     """``mean over rows of error(row) + penalty``; a family writes an `Extended`."""
 
+    stacks = True  # rows of several nets, one below the other, have the mean of their losses
+
     def __init__(self, loss="squared_error"):
         super().__init__()
         self.loss = loss
@@ -120,6 +122,8 @@ class CategoricalObjective(Extended):
 
     All other columns have the loss that it extends.
     """
+
+    stacks = True
 
     def __init__(self, objective, groups, n_columns):
         super().__init__(objective)

@@ -19,6 +19,8 @@ from ..nn.layers import NOISES, CustomNoise, Noise
 class EmphaticObjective(Extended):
     """``alpha`` times the loss of corrupted entries plus ``beta`` times that of the others."""
 
+    stacks = True
+
     def __init__(self, objective, alpha, beta):
         super().__init__(objective)
         self.alpha = alpha
@@ -31,7 +33,7 @@ class EmphaticObjective(Extended):
             corrupted = batch.x != batch.target
             if module.target_units is not module.units or not corrupted.any():
                 return values
-        return values * (self.beta + (self.alpha - self.beta) * corrupted)
+        return values * (self.beta + (self.alpha - self.beta) * corrupted.view_as(values))
 
 
 class DenoisingAutoencoder(BaseAutoencoder):

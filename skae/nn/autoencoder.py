@@ -42,6 +42,8 @@ class Units(nn.Module):
     Both are held in float64, and taken in the precision of x.
     """
 
+    stacks = True
+
     def __init__(self, center, scale):
         super().__init__()
         self.register_buffer("center", center)
@@ -65,6 +67,10 @@ class EncoderDecoder(nn.Module):
 
     Rows are rebuilt in ``target_units``: those of X, unless X is to be rebuilt as something else.
     """
+
+    # Whether rows of several nets, of shape (n_nets, n_rows, n), go through a module with stacked
+    # weights as those of one do through one: said by each class for itself (`engine.together`).
+    stacks = True
 
     progress = 1.0  # the share of training that is done, for what changes by and by,
     settled = 0.0  # and the share after which nothing does: before, no loss is judged by another

@@ -25,17 +25,20 @@ class GaussianFill(nn.Module):
     Numbers beside the first ``n_features`` are handed on.
     """
 
+    stacks = True
+
     def __init__(self, n_features):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("covariance", torch.eye(n_features))
 
     def forward(self, x):
-        rows, beside = x.tensor_split([len(self.mean)], dim=-1)
+        rows, beside = x.tensor_split([self.mean.shape[-1]], dim=-1)
         missing = rows == 0
         if is_traced():  # a graph does the same to all rows
             fills = self._expected(rows)[0]
-        elif x.device.type != "cpu":  # to ask which rows have gaps would wait for the device
+        elif x.device.type != "cpu" or x.dim() > 2:
+            # To ask which rows have gaps would wait for the device; and nets have each their own.
             fills = self.expected(rows.detach())
         else:
             gappy = missing.any(-1)
@@ -48,8 +51,8 @@ class GaussianFill(nn.Module):
 
     def expected(self, x):
         """All entries of rows as the observed ones, those that are not zero, predict them."""
-        n_at_once = max(1, SOLVED_ELEMENTS // len(self.mean) ** 2)
-        return torch.cat([self._expected(part)[0] for part in x.split(n_at_once)])
+        n_at_once = max(1, SOLVED_ELEMENTS // x.shape[-1] ** 2)
+        return torch.cat([self._expected(part)[0] for part in x.split(n_at_once, -2)], -2)
 
     def _expected(self, x):
         # In double precision, as nearly collinear columns ask for; MPS has none.
@@ -57,15 +60,15 @@ class GaussianFill(nn.Module):
         mean, covariance = self.mean.to(wide), self.covariance.to(wide)
         observed = (x != 0).to(wide)
         # The observed block of the covariance, and beside it ones on the diagonal.
-        blocks = observed[:, :, None] * covariance * observed[:, None, :]
+        blocks = observed[..., None] * covariance.unsqueeze(-3) * observed[..., None, :]
         blocks = blocks + torch.diag_embed(1 - observed)
         deviations = (wide - mean) * observed
         if is_traced():
-            triangles, solution = None, torch.linalg.solve_ex(blocks, deviations[:, :, None])[0]
+            triangles, solution = None, torch.linalg.solve_ex(blocks, deviations[..., None])[0]
         else:
             triangles = torch.linalg.cholesky_ex(blocks).L  # asks no device for errors
-            solution = torch.cholesky_solve(deviations[:, :, None], triangles)
-        return (mean + solution[:, :, 0] @ covariance).to(x), observed, triangles
+            solution = torch.cholesky_solve(deviations[..., None], triangles)
+        return (mean + solution[..., 0] @ covariance).to(x), observed, triangles
 
     @torch.no_grad()
     def learn(self, x):

@@ -28,6 +28,8 @@ SMALLEST_PROBABILITY = 1e-6
 class Dropout(nn.Dropout):
     """`nn.Dropout`, of which the mask is drawn from the generator of the fit."""
 
+    stacks = True
+
     def forward(self, x):
         if not self.training or self.p == 0:
             return x
@@ -55,6 +57,8 @@ class TiedLinear(nn.Module):
 class Gate(nn.Module):
     """``gate * x``, the gate zero at the start: it silences whatever module stands before it."""
 
+    stacks = True
+
     def __init__(self):
         super().__init__()
         self.gate = nn.Parameter(torch.zeros(()))
@@ -70,6 +74,8 @@ class Shortcut(nn.Module):
     ``path`` has more outputs than ``shortcut`` (a variational encoder's log-variances), the
     shortcut joins the first of them. Without a ``path`` it is the linear autoencoder.
     """
+
+    stacks = True
 
     def __init__(self, path, shortcut):
         super().__init__()
@@ -105,6 +111,8 @@ class GroupSoftmax(nn.Module):
     ``softmax(log f + 4 (p - f))`` of what a decoder gives for an indicator, p, and its mean f: the
     frequencies stay what they are, and the slope there is one for two categories that are alike.
     """
+
+    stacks = True
 
     def __init__(self, units, groups):
         super().__init__()
@@ -170,6 +178,8 @@ class Noise(nn.Module):
 class GaussianNoise(Noise):
     """``x + level * N(0, 1)``."""
 
+    stacks = True
+
     def corrupt(self, x):
         return torch.addcmul(x, randn(x.shape, x), x.new_full((), self.level))
 
@@ -177,12 +187,16 @@ class GaussianNoise(Noise):
 class MaskingNoise(Noise):
     """0, the center of the column, for the share ``level`` of the entries: as if missing."""
 
+    stacks = True
+
     def corrupt(self, x):
         return x.masked_fill(self.chosen(x), 0.0)
 
 
 class SaltAndPepperNoise(Noise):
     """The column's smallest or largest value for the share ``level`` of the entries."""
+
+    stacks = True
 
     def learn(self, x):
         self.register_buffer("low", x.amin(0))

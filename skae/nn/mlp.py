@@ -11,6 +11,8 @@ from .layers import ACTIVATIONS, Dropout, TiedLinear
 class MLP(nn.Sequential):
     """Linear layers of the given ``sizes`` with an activation between them, none after the last."""
 
+    stacks = True
+
     def __init__(self, sizes, activation="silu", dropout=0.0):
         super().__init__(
             *_layers([nn.Linear(*pair) for pair in pairwise(sizes)], activation, dropout)
@@ -29,6 +31,8 @@ class ColumnMLP(MLP):
     by more than the column varies, and with 1 the small columns, which count little in the error,
     decide how far a step goes.
     """
+
+    stacks = True
 
     def __init__(self, sizes, activation="silu", dropout=0.0, power=0.75):
         super().__init__(sizes, activation, dropout)

@@ -27,19 +27,19 @@ class Killed(BaseException):
 
 
 class Steps:
-    """Counts the steps of all nets, and dies before the one of number ``last``."""
+    """Counts the steps, of one net or of all at once, and dies before that of number ``last``."""
 
     def __init__(self, monkeypatch):
         self.taken, self.last = 0, None
-        step = AutoencoderNet.train_step
+        step = AutoencoderNet.before_step
 
-        def counted(net, batch, **kwargs):
+        def counted(net, optimizer):
             if self.taken == self.last:
                 raise Killed
             self.taken += 1
-            return step(net, batch, **kwargs)
+            return step(net, optimizer)
 
-        monkeypatch.setattr(AutoencoderNet, "train_step", counted)
+        monkeypatch.setattr(AutoencoderNet, "before_step", counted)
 
     def of(self, fit, *args, last=None):
         """How many steps a fit takes, of no more than ``last``."""

@@ -52,6 +52,11 @@ class SquashedAutoencoder(Autoencoder):
         return expit(super()._check_rows(X, reset))
 
 
+def briefly(train):
+    """The same for at most two epochs, whatever the default of an estimator is."""
+    return lambda *args, max_epochs, **how: train(*args, max_epochs=min(max_epochs, 2), **how)
+
+
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """The checks ask how estimators behave, not how well they learn: all but the number of steps
@@ -68,6 +73,7 @@ def few_steps(monkeypatch):
     monkeypatch.setattr(stacked, "LAYER_EPOCHS", 2)
     monkeypatch.setattr(supervised, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(supervised, "N_FOLDS", 2)
+    monkeypatch.setattr(supervised, "train", briefly(supervised.train))
     monkeypatch.setattr(linear_start, "N_FOLDS", 2)
 
 

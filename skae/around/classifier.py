@@ -172,16 +172,18 @@ class AutoencoderClassifier(ClassifierMixin, SupervisedAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from skae import AutoencoderClassifier
+    >>> from skae import Autoencoder, AutoencoderClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X / 16
     >>> labeled = np.concatenate([np.flatnonzero(y[:1000] == k)[:4] for k in range(10)])
     >>> some = np.full(1000, -1)
     >>> some[labeled] = y[labeled]
-    >>> classifier = AutoencoderClassifier(random_state=0).fit(X[:1000], some)
+    >>> autoencoder = Autoencoder(16, hidden_layer_sizes=(64,))
+    >>> classifier = AutoencoderClassifier(autoencoder, max_epochs=5, random_state=0)
+    >>> classifier = classifier.fit(X[:1000], some)
     >>> linear = LogisticRegression(max_iter=1000).fit(X[labeled], y[labeled])
     >>> print(f"{classifier.score(X[1000:], y[1000:]):.2f} {linear.score(X[1000:], y[1000:]):.2f}")
-    0.85 0.80
+    0.86 0.80
     """
 
     _parameter_constraints = {

@@ -107,7 +107,7 @@ class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
     >>> from skae import AutoencoderRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> some = np.where(np.arange(len(y)) < 50, y, np.nan)
-    >>> regressor = AutoencoderRegressor(random_state=0).fit(X, some)
+    >>> regressor = AutoencoderRegressor(max_epochs=3, random_state=0).fit(X, some)
     >>> print(f"{regressor.score(X[50:], y[50:]):.2f}")
     0.46
     """

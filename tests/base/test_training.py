@@ -270,7 +270,7 @@ def test_max_epochs_warns_where_it_ends_training(settings, X):
         {"early_stopping": False},
         {"refit": False},
         {"max_epochs": 0},
-        {"max_epochs": 1000},
+        {"max_epochs": 200},
         {"max_epochs": 1000, "early_stopping": False, "tol": 0.1, "n_iter_no_change": 5},
     ],
     ids=str,

@@ -1,8 +1,8 @@
 """The convolutional autoencoder beside PCA and the dense one, and pictures of what it repairs.
 
 Parts: "memory" (the peak, which is the process's: hence the first), "codes" (MNIST, error at equal
-code size), "repair" (noise and holes), "color" (gray CIFAR images to colored ones, beside ridge
-regression), "speed" (a step beside a hand-written loop).
+code size), "repair" (noise and holes), "pairs" (pictures from pictures, beside ridge regression and
+the linear map of neighborhoods), "speed" (a step beside a hand-written loop).
 Without data: scikit-learn's digits.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -23,7 +24,7 @@ from torch import nn
 
 from skae import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder
 
-PARTS = ("memory", "codes", "repair", "color", "speed")
+PARTS = ("memory", "codes", "repair", "pairs", "speed")
 
 
 class DenoisingConvolutionalAutoencoder(DenoisingAutoencoder, ConvolutionalAutoencoder):
@@ -112,30 +113,92 @@ def repair(options):
     picture("images_repaired.png", {**rows, "with a hole": with_hole, "filled": filled})
 
 
-def color(options):
-    """Gray images made colored."""
-    if options.data is None:
-        print("\ncolor: needs --data")
-        return
-    file = np.load(Path(options.data) / "cifar10_subset.npz")
-    n_train, epochs = (300, 2) if options.quick else (6000, 40)
-    train, test = (file[f"X_{part}"][:n].astype(np.float32) / 255
-                   for part, n in (("train", n_train), ("test", 1000)))  # fmt: skip
-    gray, gray_test = train.mean(axis=3), test.mean(axis=3)
-    ridge = RidgeCV(np.logspace(-1, 5, 7)).fit(flat(gray), flat(train))
-    of_ridge = error(test, ridge.predict(flat(gray_test)))
-    of_gray = error(test, np.repeat(gray_test[..., None], 3, axis=3))
-    # The smallest maps as the code: color is a matter of places, and gray goes along.
-    model = ConvolutionalAutoencoder(None, channels=(64,), kernel_size=5, **fixed(epochs))
-    _, seconds = timed(lambda: model.fit(gray, target=train))
-    colored = model.reconstruct(gray_test)
-    result = error(test, colored)
-    print(
-        f"\nGray to color, {len(train)} images of CIFAR-10: error {result:.2f} ({seconds:.0f} s), "
-        f"ridge {of_ridge:.2f}, left gray {of_gray:.2f}"
+def gray(images, rng):
+    """The mean of the channels."""
+    return images.mean(axis=3)
+
+
+def marked(images, rng):
+    """Half covered by a frame, at the same place in each."""
+    images, height, width = images.copy(), *images.shape[1:3]
+    frame = np.zeros((height, width), dtype=bool)
+    frame[height * 3 // 8 : height * 5 // 8, width // 8 : width * 7 // 8] = True
+    frame[height * 7 // 16 : height * 9 // 16, width // 4 : width * 3 // 4] = False
+    images[:, frame] = 0.5 * images[:, frame] + 0.5
+    return images
+
+
+def holed(images, rng):
+    """A quarter of the height and width missing, at a place of its own in each."""
+    images, side = images.copy(), images.shape[1] // 4
+    for image in images:
+        row, column = rng.integers(images.shape[1] - side, size=2)
+        image[row : row + side, column : column + side] = np.nan
+    return images
+
+
+def blurred(images, rng):
+    """Out of focus."""
+    width = images.shape[1] / 27
+    return gaussian_filter(images, (0, width, width, 0)).astype(np.float32)
+
+
+def halved(images, rng):
+    """Half the height and width."""
+    n, height, width, channels = images.shape
+    return images.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
+TASKS = {"color": gray, "mark": marked, "hole": holed, "focus": blurred, "size": halved}
+
+
+def pairs(options):
+    """Pictures from pictures: colored, cleaned, filled, sharpened, enlarged, at the defaults."""
+    digits = load_digits().images[:, ..., None] / 16
+    sets = {"digits": (digits[:300], digits[300:500])}
+    if options.data is not None and not options.quick:
+        cifar = np.load(Path(options.data) / "cifar10_subset.npz")
+        faces = np.load(Path(options.data) / "olivetti_faces.npz")["X"][..., None] / 255
+        order = np.random.default_rng(0).permutation(len(faces))
+        sets = {
+            "cifar": (cifar["X_train"][:1500] / 255, cifar["X_test"][:500] / 255),
+            "faces": (faces[order[:320]], faces[order[320:]]),
+        }
+    print(f"\n{'':12s}{'as it is':>10s}{'ridge':>8s}{'epoch 0':>9s}{'trained':>9s}{'epochs':>8s}")
+    for name, pictures in sets.items():
+        clean, clean_test = (part.astype(np.float32) for part in pictures)
+        for task, spoil in TASKS.items():
+            if task != "color" or clean.shape[3] > 1:
+                one_task(f"{name}, {task}", spoil, clean, clean_test, options)
+
+
+def one_task(name, spoil, clean, clean_test, options):
+    """One row of the table, and a picture."""
+    rng = np.random.default_rng(0)
+    given, given_test = spoil(clean, rng), spoil(clean_test, rng)
+    ridge = as_is = math.nan
+    if spoil is not holed:
+        model = RidgeCV(np.logspace(-1, 5, 7)).fit(flat(given), flat(clean))
+        ridge = error(clean_test, model.predict(flat(given_test)))
+    if spoil in (gray, marked, blurred):
+        shown = given_test[..., None] if spoil is gray else given_test
+        as_is = error(clean_test, np.broadcast_to(shown, clean_test.shape))
+    n_epochs = {"max_epochs": 3} if options.quick else {}
+    start, trained = (
+        ConvolutionalAutoencoder(None, random_state=0, **epochs).fit(given, target=clean)
+        for epochs in ({"max_epochs": 0}, n_epochs)
     )
-    gray_shown = np.repeat(gray_test[..., None], 3, axis=3)
-    picture("images_colored.png", {"gray": gray_shown, "colored": colored, "true": test})
+    made = trained.reconstruct(given_test)
+    errors = error(clean_test, start.reconstruct(given_test)), error(clean_test, made)
+    print(
+        f"{name:12s}{as_is:10.2f}{ridge:8.2f}{errors[0]:9.2f}{errors[1]:9.2f}{trained.n_iter_:8d}",
+        flush=True,
+    )
+    shown = (
+        np.broadcast_to(given_test[..., None], clean_test.shape) if spoil is gray else given_test
+    )
+    rows = {"given": shown, "epoch 0": start.reconstruct(given_test), "trained": made}
+    picture(f"images_{name.replace(', ', '_')}.png", {**rows, "true": clean_test})
 
 
 def speed(options):

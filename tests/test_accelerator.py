@@ -102,3 +102,16 @@ def test_a_file_that_was_written_there_opens_without_it(cls):
     for method, expected in there.items():
         if method != "predict":
             assert_allclose(here[method], expected, rtol=1e-4, atol=1e-4, err_msg=method)
+
+
+def test_pictures_from_pictures_there():
+    """Their linear start is solved on the CPU."""
+    X = np.random.default_rng(0).normal(size=(60, 6, 6))
+    small = {"channels": (4,), "max_epochs": 1, "random_state": 0}
+    with pretended():
+        there = skae.ConvolutionalAutoencoder(None, **small, device=str(DEVICE)).fit(
+            X, target=2 * X
+        )
+        answer = there.reconstruct(X)
+    here = skae.ConvolutionalAutoencoder(None, **small, device="cpu").fit(X, target=2 * X)
+    assert_allclose(answer, here.reconstruct(X), rtol=1e-4, atol=1e-4)

@@ -146,6 +146,14 @@ def test_a_target(rows):
         to_onnx(paired, "predict")
 
 
+def test_pictures_from_pictures(digits):
+    X = digits.reshape(-1, 8, 8)
+    larger = quick(ConvolutionalAutoencoder, code_size=None).fit(
+        X[:80], target=X[:80].repeat(2, axis=1)
+    )
+    check(larger, X, ["transform", "reconstruct"])
+
+
 def test_reasons(rows, digits):
     X = rows["X"][:80]
     conditional = quick(VariationalAutoencoder).fit(X, condition=X[:, 0] > 0)

@@ -278,6 +278,7 @@ class BaseAutoencoder(
         SparseTable,
     )  # the kinds of rows that a family takes; the first that fits is used
     _own_target = None  # what a family does instead that takes no target
+    _asks_of_codes = False  # whether more is asked of codes than that rows are rebuilt of them
 
     @property
     def _paired(self):

@@ -12,6 +12,8 @@ class SparseCodesMixin:
     The estimator has a parameter ``sparse_output`` and says by `_is_active` what is active.
     """
 
+    _asks_of_codes = True
+
     def transform(self, X):
         """Codes of the rows of X, in X's precision.
 

@@ -262,7 +262,7 @@ class TrainingMixin:
     def _parameter_groups(self, rows):
         """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""
         shortcut = {"weight_decay": 0.0}
-        if self._shortcut() == "pca":
+        if self._starts_linear():
             shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
         scalars = ["*.gate", "*log_odds", "*likelihood.*"]
         return [("*shortcut.*", shortcut), *((name, {"weight_decay": 0.0}) for name in scalars)]
@@ -305,6 +305,10 @@ class TrainingMixin:
     def _takes_long(self):
         """Whether training needs more than the usual number of steps."""
         return self._shortcut() != "pca" or self._format.expects_missing
+
+    def _starts_linear(self):
+        """Whether training starts at the best linear maps."""
+        return self._shortcut() == "pca"
 
     def _lr(self, rows):
         if self.lr != "auto":

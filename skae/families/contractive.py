@@ -122,6 +122,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     contraction: Any = "auto"
     n_projections: Any = "auto"
 
+    _asks_of_codes = True
     _objective_parameters = ("contraction", "n_projections")
 
     _parameter_constraints = {

@@ -5,9 +5,17 @@ from numbers import Integral
 from typing import Any
 
 from .._sklearn import Interval, StrOptions
+from ..base.architecture import start_rows
 from ..base.images import ImageAutoencoder
 from ..base.parameters import first
-from ..nn.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, sizes_of
+from ..nn.autoencoder import find
+from ..nn.convolutional import (
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    LinearPicture,
+    RowBeside,
+    sizes_of,
+)
 
 
 class ConvolutionalAutoencoder(ImageAutoencoder):
@@ -26,7 +34,9 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
     ----------
     code_size : int, float or None, default=32
         Numbers in the code. None keeps the smallest feature maps as the code, with no dense layer
-        and no linear path: a code that has places.
+        and no linear path: a code that has places. With a target, the row itself stands in it
+        after the maps, and training starts at the best linear map from the pixels around each
+        place to those of the target.
     channels : tuple of int, default=(32, 64)
         Maps of each convolution of the encoder.
     kernel_size : int, default=3
@@ -127,7 +137,18 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
         return math.prod(sizes_of(self._format.fold.size, len(self._channels()))[-1])
 
     def _default_code_size(self, n_features):
-        return self._channels()[-1] * self._smallest()
+        return self._channels()[-1] * self._smallest() + self._n_beside()
+
+    def _n_beside(self):
+        """Numbers of X itself that stand in a code after the maps.
+
+        Where the code has places and pictures become others, most of these is there already.
+        """
+        beside = self.code_size is None and self._paired and not self._asks_of_codes
+        return self._n_inputs if beside else 0
+
+    def _starts_linear(self):
+        return super()._starts_linear() or self._n_beside() > 0
 
     def _shortcut(self):
         return None if self.code_size is None else super()._shortcut()
@@ -151,19 +172,32 @@ class ConvolutionalAutoencoder(ImageAutoencoder):
             self._channels(),
             self.kernel_size,
             hidden,
-            sizes[-1],
+            sizes[-1] - self._n_beside(),
             self._n_conditions,
             self._settings(),
         )
 
+    def _make_encoder(self, n_outputs):
+        encoder = super()._make_encoder(n_outputs)
+        return RowBeside(encoder) if self._n_beside() else encoder
+
     def _decoder_path(self, sizes, encoder):
         hidden = None if self.code_size is None else sizes[1:-1]
         return ConvolutionalDecoder(
-            self._target_format.fold,
+            (self._format.fold, self._target_format.fold),
             self._channels(),
             self.kernel_size,
             hidden,
             sizes[0],
             sizes[-1],
+            self._n_beside(),
             self._settings(),
         )
+
+    def _start(self, module, rows):
+        module = super()._start(module, rows)
+        if self._n_beside():
+            some = start_rows(rows)
+            pictures = find(module.decoder, LinearPicture)
+            pictures.learn(some.x.flatten(1), some.target.flatten(1), some.observed)
+        return module

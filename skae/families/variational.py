@@ -207,6 +207,7 @@ class VariationalAutoencoder(DrawnRowsMixin, LikelihoodMixin, ConditionalMixin, 
     }
 
     _module_class = VariationalEncoderDecoder
+    _asks_of_codes = True
 
     _objective = VariationalObjective
     _unused = {

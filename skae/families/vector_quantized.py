@@ -126,6 +126,7 @@ class VectorQuantizedAutoencoder(BaseAutoencoder):
     }
 
     _module_class = VectorQuantizedEncoderDecoder
+    _asks_of_codes = True
 
     def transform(self, X):
         """Codes of the rows of X: vectors of the codebook, or their numbers.

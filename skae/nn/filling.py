@@ -9,6 +9,7 @@ from .tracing import is_traced
 # What is added to the variances, in units of their mean: the largest for which hidden entries are
 # filled best.
 RIDGES = (0.1, 0.03, 0.01, 0.003, 0.001)
+SMALLEST_ERROR = 1e-4  # of a column, in units of its variance, that counts
 HIDDEN = 0.1  # the share of the observed entries by which it is chosen
 MOST_STEPS = 60
 TOLERANCE = 1e-2  # of a step's change, as a share of the scale
@@ -79,17 +80,23 @@ class GaussianFill(nn.Module):
         n_rows = max(4 * x.shape[1], LEARNED_ELEMENTS // x.shape[1] ** 2)
         x = x[:: -(-len(x) // n_rows)].cpu().double()
         hidden = (rand_like(x) < HIDDEN) & (x != 0)
-        left, best = x.masked_fill(hidden, 0.0), None
+        left, errors = x.masked_fill(hidden, 0.0), []
         learner = GaussianFill(x.shape[1]).double()
         learner.covariance.copy_(torch.diag(x.square().mean(0) + RIDGES[0]))
         for ridge in RIDGES:
             learner._learn(left, ridge)
-            error = (learner.expected(left) - x)[hidden].square().mean()
-            if best is not None and not error < best[0]:
-                break
-            best = error, ridge
-        learner._learn(x, best[1])
+            errors.append(self._error((learner.expected(left) - x) * hidden, hidden.sum(0)))
+        learner._learn(x, RIDGES[int(torch.stack(errors).argmin())])
         self.load_state_dict(learner.state_dict())
+
+    @staticmethod
+    def _error(wrong, n_hidden):
+        """The mean over hidden entries of the logarithm of their column's mean squared error.
+
+        In a plain mean, columns that nothing says anything of would drown all others.
+        """
+        by_column = wrong.square().sum(0) / n_hidden.clamp(min=1)
+        return (n_hidden * (by_column + SMALLEST_ERROR).log()).sum()
 
     def _learn(self, x, ridge):
         """Steps of EM until what they fill hardly changes."""

@@ -15,7 +15,8 @@ from skae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
-from skae.nn.convolutional import Fold
+from skae.nn.autoencoder import find
+from skae.nn.convolutional import Fold, LinearPicture
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:max_epochs=", "ignore:Posterior collapse:UserWarning"
@@ -246,3 +247,82 @@ def test_flat_rows_are_squares_or_signals():
     signal = ConvolutionalAutoencoder(**QUICK).fit(rows_of((15,)))
     assert signal.image_shape_ == (1, 1, 15)
     assert Fold(1, (1, 15))(torch.zeros(2, 15)).shape == (2, 1, 1, 15)
+
+
+# -- pictures from pictures ---------------------------------------------------------------------
+
+
+def pairs(images):
+    """Pictures, and three channels that a 3 x 3 neighborhood of them says."""
+    around = np.roll(images, 1, axis=2) / 2 + images / 2
+    around[:, :, 0] = images[:, :, 0] / 2  # beyond the border is nothing
+    return np.stack([images, 16 - images, around], axis=-1)
+
+
+@pytest.mark.parametrize("channel_order", ["auto", "last"])
+def test_with_places_it_starts_at_the_best_linear_map_of_neighborhoods(channel_order, images):
+    target = pairs(images)
+    settings = {"channels": (4,), "max_epochs": 0, "channel_order": channel_order}
+    ae = ConvolutionalAutoencoder(None, **settings).fit(
+        images[:300, ..., None], target=target[:300]
+    )
+    made = ae.reconstruct(images[300:, ..., None])
+    # The corner of a centered picture is not nothing: the border alone is not exact.
+    assert_allclose(made[..., :2], target[300:, ..., :2], atol=1e-3)
+    assert_allclose(made[:, :, 1:, 2], target[300:, :, 1:, 2], atol=0.5)
+    error = ((made - target[300:]) ** 2).mean()
+    assert error < 1e-3 * target.var()
+    codes = ae.transform(images[300:, ..., None])
+    assert codes.shape == (1497, ae.code_size_) == (1497, 4 * 16 + 64)
+    assert_array_equal(ae.inverse_transform(codes), made)
+
+
+def test_what_is_missing_of_the_target_is_left_out_of_the_map(images):
+    target, rng = pairs(images), np.random.default_rng(0)
+    holes = np.where(rng.random(target.shape) < 0.3, np.nan, target)
+    ae = ConvolutionalAutoencoder(None, channels=(4,), max_epochs=0).fit(images, target=holes)
+    # As if it was nothing, all would be 30 % nearer to the mean.
+    assert_allclose(ae.reconstruct(images)[..., :2], target[..., :2], atol=0.3)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (5, 7)], ids=str)
+def test_pictures_of_another_size(shape, images):
+    rng = np.random.default_rng(0)
+    rows, columns = (rng.integers(8, size=n) for n in shape)
+    target = images[:, np.sort(rows)][:, :, np.sort(columns)]
+    ae = ConvolutionalAutoencoder(**{**QUICK, "code_size": None})
+    ae.fit(images[:100], target=target[:100])
+    assert ae.reconstruct(images[:3]).shape == (3, *shape)
+    error = ((ae.reconstruct(images) - target) ** 2).mean()
+    assert error < 0.8 * target.var(axis=0).mean()
+
+
+def test_signals_from_signals():
+    X = np.cumsum(np.random.default_rng(0).normal(size=(200, 2, 20)), axis=2)
+    settings = {"channels": (4,), "max_epochs": 0, "n_spatial_axes": 1}
+    ae = ConvolutionalAutoencoder(None, **settings).fit(X, target=X[:, :1] - 2 * X[:, 1:])
+    assert_allclose(ae.reconstruct(X), X[:, :1] - 2 * X[:, 1:], atol=1e-3)
+
+
+def test_the_net_is_never_worse_than_the_map_it_starts_at(images):
+    """A hole is filled by the net; what a linear map says already, it does not spoil."""
+    holed, target = images.copy(), images
+    for image, row in zip(holed, np.random.default_rng(0).integers(8, size=1797), strict=True):
+        image[row] = np.nan
+    settings = {"channels": (16,), "random_state": 0}
+    start, trained = (
+        ConvolutionalAutoencoder(None, max_epochs=n, **settings).fit(
+            holed[:500], target=target[:500]
+        )
+        for n in (0, 30)
+    )
+    errors = [((ae.reconstruct(holed[500:]) - target[500:]) ** 2).mean() for ae in (start, trained)]
+    assert errors[1] < 0.97 * errors[0]
+
+
+def test_codes_of_which_more_is_asked_hold_no_row(images):
+    settings = {**QUICK, "code_size": None}
+    for cls, holds in ((DenoisingCAE, True), (SparseCAE, False), (ConvolutionalVAE, False)):
+        ae = cls(**settings).fit(images[:50], target=images[:50] * 2)
+        assert (find(ae.net_.module_, LinearPicture) is not None) == holds
+        assert ae.reconstruct(images[:3]).shape == (3, 8, 8)

@@ -18,7 +18,7 @@ from ..engine.devices import resolve_device
 from ..engine.objectives import CategoricalObjective, Objective
 from ..nn.autoencoder import EncoderDecoder, Units, find
 from ..nn.filling import GaussianFill
-from ..nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Shortcut, TiedLinear
+from ..nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Noise, Shortcut, TiedLinear
 from ..nn.mlp import MLP, ColumnMLP, TiedMLP
 from ..rows.given import entries_of
 
@@ -139,6 +139,15 @@ class Architecture:
         x = fill(rows.x)
         target = x if rows.target is rows.x else rows.target
         return Batch(x, target, rows.observed, rows.condition)
+
+    def _filled_once(self, module, rows):
+        """The rows filled, where each step of training would fill them in the same way."""
+        fill = find(module.encoder, GaussianFill)
+        large = isinstance(rows.x, SparseRows) or rows.x.numel() > START_ENTRIES
+        if fill is None or large or self._asks_of_codes or find(module.encoder, Noise):
+            return rows
+        with torch.no_grad():
+            return Batch(fill(rows.x), *rows[1:])
 
     def _make_decoder(self, encoder):
         """Module from codes to standardized rows, of X or of the target."""

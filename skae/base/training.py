@@ -78,6 +78,7 @@ class TrainingMixin:
             with drawing(Draws(self._seed)):
                 rows = self._as_rows(given)
                 net = self._make_net(rows, max_epochs, net, callbacks=self.callbacks)
+                rows = self._filled_once(net.module_, rows)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
             n_epochs = len(run.losses)
@@ -168,6 +169,8 @@ class TrainingMixin:
         callbacks = None if self.refit else self.callbacks
         n_batches = self._n_batches(len(given.X))  # an epoch has as many steps as in the refit
         nets = [self._make_net(part, max_epochs, net, callbacks, n_batches) for part in kept]
+        modules = [net.module_ for net in nets]
+        kept, held = (list(map(self._filled_once, modules, parts)) for parts in (kept, held))
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
         scores = [

@@ -38,13 +38,14 @@ class GaussianFill(nn.Module):
         missing = rows == 0
         if is_traced():  # a graph does the same to all rows
             fills = self._expected(rows)[0]
-        elif x.device.type != "cpu" or x.dim() > 2:
-            # To ask which rows have gaps would wait for the device; and nets have each their own.
+        elif x.device.type != "cpu":  # to ask which rows have gaps would wait for the device
+            fills = self.expected(rows.detach())
+        elif not missing.any():
+            return x
+        elif x.dim() > 2:  # rows of several nets, which have each a covariance of their own
             fills = self.expected(rows.detach())
         else:
             gappy = missing.any(-1)
-            if not gappy.any():
-                return x
             fills = torch.zeros_like(rows)
             with torch.no_grad():
                 fills[gappy] = self.expected(rows[gappy].detach())

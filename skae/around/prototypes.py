@@ -6,9 +6,6 @@ import math
 import numpy as np
 from sklearn.base import clone
 
-# The last losses of training whose mean says how well a net knows the rows that it has seen.
-LOSSES_AVERAGED = 5
-
 
 def listed_prototypes(given):
     """One estimator or several, as a list.
@@ -51,13 +48,14 @@ def copies_to_go_on(fitted):
     return copy.deepcopy(fitted)
 
 
-def held_out_ratio(autoencoder):
-    """How many times larger errors are on rows that a fit has not seen than on those it has seen.
+def held_out_ratio(autoencoder, X):
+    """How many times larger errors are on rows that a fit has not seen than on X, which it has.
 
-    The root of the ratio of the losses, as early stopping saw them; 1 if it did not.
+    The root of the ratio of the losses, both as early stopping judges rows; 1 if there was none.
+    Also what is learned before the first step, such as a covariance, knows the rows it is of.
     """
-    held, seen = autoencoder.validation_loss_curve_, autoencoder.loss_curve_
-    if not held or not seen:
+    if not autoencoder.validation_loss_curve_:
         return 1.0
-    held, seen = held[autoencoder.n_iter_], np.mean(seen[-LOSSES_AVERAGED:])
+    held = autoencoder.validation_loss_curve_[autoencoder.n_iter_]
+    seen = autoencoder._loss_as_held_out(X)
     return math.sqrt(max(1.0, held / seen)) if seen > 0 else 1.0

@@ -184,6 +184,12 @@ class TrainingMixin:
         n_folds = N_FOLDS if self.refit and n_rows < FOLDS_BELOW else 1
         return list(held_out(n_rows, self.validation_fraction, n_folds, self._seed))
 
+    def _loss_as_held_out(self, X):
+        """The loss of rows, judged as those that are held out."""
+        with drawing(Draws(self._seed)):
+            rows = self._hold_out(self._as_rows(self._check_given(X, training=True)))
+            return self.net_.evaluate(rows)[0]
+
     def _hold_out(self, rows):
         """The rows that held-out rows are to be judged by."""
         return rows

@@ -177,26 +177,22 @@ def test_errors_are_those_of_rows_that_the_net_has_not_seen():
     X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 8)) + 0.5 * rng.normal(size=(60, 8))
     X[rng.random(X.shape) < 0.1] = np.nan
     imputer = AutoencoderImputer(quick(DenoisingAutoencoder, early_stopping=True)).fit(X)
-    inside = copy.copy(imputer.autoencoder_)
-    inside.validation_loss_curve_, inside.loss_curve_ = [4.0, 2.0, 1.0], [3.0, *[0.25] * 5]
-    for n_iter, ratio in ((0, 4.0), (2, 2.0)):
+    inside, Z = copy.copy(imputer.autoencoder_), np.nan_to_num(X)
+    seen = inside._loss_as_held_out(Z)
+    inside.validation_loss_curve_ = [16 * seen, 4 * seen, seen / 2]
+    for n_iter, ratio in enumerate((4, 2, 1)):
         inside.n_iter_ = n_iter
-        assert held_out_ratio(inside) == pytest.approx(ratio)
-    inside.loss_curve_ = [9.0] * 5
-    assert held_out_ratio(inside) == 1
-    for name in ("validation_loss_curve_", "loss_curve_"):
-        without = copy.copy(inside)
-        setattr(without, name, None)
-        assert held_out_ratio(without) == 1
+        assert held_out_ratio(inside, Z) == pytest.approx(ratio)
+    inside.validation_loss_curve_ = None
+    assert held_out_ratio(inside, Z) == 1
     narrow, wide = copy.copy(imputer), copy.copy(imputer)
-    narrow.autoencoder_, wide.autoencoder_ = (copy.copy(imputer.autoencoder_) for _ in range(2))
-    wide.autoencoder_.validation_loss_curve_ = [4.0] * 10
-    narrow.autoencoder_.validation_loss_curve_ = None
-    wide.autoencoder_.loss_curve_ = [1.0]
+    wide.autoencoder_, narrow.autoencoder_ = copy.copy(inside), inside
+    wide.autoencoder_.validation_loss_curve_ = [4 * seen] * 10
     for other in (narrow, wide):
-        other._learn_errors(np.nan_to_num(X))
+        other._learn_errors(Z)
     for few, many in zip(narrow._errors, wide._errors, strict=True):
-        assert_allclose(many, 2 * few)
+        assert_allclose(many, 2 * few, rtol=1e-4)
+        assert len(few) == len(Z)  # of so few rows each entry was hidden once
 
 
 @over_inner()

@@ -16,6 +16,7 @@ from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.progress import Progress
+from ..engine.readout import columns_to_leave, leave
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
 from .going_on import check_goes_on, retrains
@@ -65,10 +66,10 @@ class TrainingMixin:
         context = self._init_callback_context(max_subtasks=choosing + refitting)
         context.call_on_fit_task_begin(estimator=self, **data)
         max_epochs = n_epochs = self._max_epochs(n_rows)
-        tried = run = held_out_scores = None
+        tried = run = held_out_scores = left = None
         if choosing:
             with drawing(Draws(self._seed)):
-                tried, nets, held_out_scores = self._choose_epochs(
+                tried, nets, left, held_out_scores = self._choose_epochs(
                     given, max_epochs, net, data, context
                 )
             n_epochs = tried.best_epoch
@@ -81,6 +82,8 @@ class TrainingMixin:
                 rows = self._filled_once(net.module_, rows)
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
+                if left is not None:
+                    leave(net.module_, left, rows)
             n_epochs = len(run.losses)
         self._note_interruption(run or tried)
         self._keep(given, net, n_epochs, held_out_scores)
@@ -153,8 +156,8 @@ class TrainingMixin:
     def _choose_epochs(self, given, max_epochs, net, data, context):
         """Train on some of the rows and watch the others.
 
-        Returns the `Run`, the nets as they were at its best epoch, and their scores of the rows
-        that they were not trained on.
+        Returns the `Run`, the nets as they were at its best epoch, the columns that linear maps of
+        their codes rebuild better, and the scores of the rows that they were not trained on.
         """
         splits = self._splits(len(given.X))
         # Never beside a copy of all rows: those may fill half of the memory.
@@ -173,11 +176,17 @@ class TrainingMixin:
         kept, held = (list(map(self._filled_once, modules, parts)) for parts in (kept, held))
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
+        left = None
+        if run.best_epoch:
+            left = columns_to_leave(nets, kept, held)
+        if left is not None:
+            for part, rows in zip(nets, kept, strict=True):
+                leave(part.module_, left, rows)
         scores = [
             self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
             for net, (_, index) in zip(nets, splits, strict=True)
         ]
-        return run, nets, np.concatenate(scores)
+        return run, nets, left, np.concatenate(scores)
 
     def _splits(self, n_rows):
         """Pairs of numbers of rows, to train on and to hold out."""

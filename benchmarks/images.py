@@ -197,8 +197,8 @@ def one_task(name, spoil, clean, clean_test, options):
     shown = (
         np.broadcast_to(given_test[..., None], clean_test.shape) if spoil is gray else given_test
     )
-    rows = {"given": shown, "epoch 0": start.reconstruct(given_test), "trained": made}
-    picture(f"images_{name.replace(', ', '_')}.png", {**rows, "true": clean_test})
+    rows = {"true": clean_test, "given": shown, "epoch 0": start.reconstruct(given_test)}
+    picture(f"images_{name.replace(', ', '_')}.png", {**rows, "trained": made})
 
 
 def speed(options):

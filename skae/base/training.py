@@ -3,6 +3,7 @@
 import copy
 import inspect
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from .._errors import NotFiniteError, warn
 from ..engine.batches import as_users_have_it
 from ..engine.checkpoints import Checkpoint, key_of
 from ..engine.devices import step_threads
-from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, held_out, train
+from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, Run, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.progress import Progress
@@ -48,6 +49,15 @@ FOLDS_BELOW = 1000  # rows: for more, one random split is choice enough
 N_FOLDS = 4
 
 
+class Choice(NamedTuple):
+    """What held-out rows have said."""
+
+    run: Run
+    nets: list  # as they were at the best epoch, one for each pair of rows kept and held out
+    left: torch.Tensor | None  # the columns that linear maps of the codes rebuild better
+    scores: np.ndarray  # of the rows, by the nets that were not trained on them
+
+
 class TrainingMixin:
     """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
 
@@ -69,9 +79,8 @@ class TrainingMixin:
         tried = run = held_out_scores = left = None
         if choosing:
             with drawing(Draws(self._seed)):
-                tried, nets, left, held_out_scores = self._choose_epochs(
-                    given, max_epochs, net, data, context
-                )
+                choice = self._choose_epochs(given, max_epochs, net, data, context)
+            tried, nets, left, held_out_scores = choice
             n_epochs = tried.best_epoch
         if choosing and (tried.interrupted or not refitting):
             net = nets[0]
@@ -154,11 +163,7 @@ class TrainingMixin:
         return self
 
     def _choose_epochs(self, given, max_epochs, net, data, context):
-        """Train on some of the rows and watch the others.
-
-        Returns the `Run`, the nets as they were at its best epoch, the columns that linear maps of
-        their codes rebuild better, and the scores of the rows that they were not trained on.
-        """
+        """Train on some of the rows and watch the others: a `Choice`."""
         splits = self._splits(len(given.X))
         # Never beside a copy of all rows: those may fill half of the memory.
         kept, held = (
@@ -186,7 +191,7 @@ class TrainingMixin:
             self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
             for net, (_, index) in zip(nets, splits, strict=True)
         ]
-        return run, nets, left, np.concatenate(scores)
+        return Choice(run, nets, left, np.concatenate(scores))
 
     def _splits(self, n_rows):
         """Pairs of numbers of rows, to train on and to hold out."""

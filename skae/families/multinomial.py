@@ -250,14 +250,14 @@ class MultinomialVariationalAutoencoder(RecommenderMixin, VariationalAutoencoder
 
     def _choose_epochs(self, given, *args):
         """Choose the share of EASE as well, by the same held-out users."""
-        run, nets, scores = super()._choose_epochs(given, *args)
+        choice = super()._choose_epochs(given, *args)
         if self.ease_weight == "auto" and given.target is None:
             found = [
                 self._tried(net, self._make_ease(given.take(kept)), given.take(held).by_weight())
-                for net, (kept, held) in zip(nets, self._splits(len(given.X)), strict=True)
+                for net, (kept, held) in zip(choice.nets, self._splits(len(given.X)), strict=True)
             ]
             self._held_out_weight = WEIGHTS[int(np.mean(found, axis=0).argmax())]
-        return run, nets, scores
+        return choice
 
     def _tried(self, net, path, given):
         """How good the recommendations of each weight are, to users that are new to both."""

@@ -191,7 +191,7 @@ def test_errors_are_those_of_rows_that_the_net_has_not_seen():
     for other in (narrow, wide):
         other._learn_errors(Z)
     for few, many in zip(narrow._errors, wide._errors, strict=True):
-        assert_allclose(many, 2 * few, rtol=1e-4)
+        assert_allclose(many, 2 * few, rtol=0.05)  # noise is drawn anew
         assert len(few) == len(Z)  # of so few rows each entry was hidden once
 
 

@@ -30,10 +30,9 @@ def columns_to_leave(nets, kept, held):
     for net, seen, new in zip(nets, kept, held, strict=True):
         codes, rebuilt = through(net.module_, new)
         weight, bias = linear_map(net.module_, seen)
-        linear = codes.double() @ weight.T + bias
-        gains.append(errors(rebuilt.double(), new) - errors(linear, new))
+        gains.append(errors(rebuilt, new) - errors(codes @ weight.T + bias, new))
     gains = torch.cat(gains)
-    sizes = torch.cat([part.target for part in held]).square().mean(0).sqrt().clamp(max=1.0)
+    sizes = torch.cat([exact(part.target) for part in held]).square().mean(0).sqrt().clamp(max=1.0)
     return gains.mean(0) > 2 * sizes * gains.std(0) / len(gains) ** 0.5
 
 
@@ -42,10 +41,11 @@ def leave(module, columns, rows):
     """Let the shortcut of the decoder rebuild these columns alone, as the codes of rows allow."""
     weight, bias = linear_map(module, rows)
     shortcut = find(module.decoder, Shortcut)
-    shortcut.path.factors[columns] = 0.0
     linear = shortcut.shortcut
-    linear.weight[columns] = weight[columns].to(linear.weight)
-    linear.bias[columns] = bias[columns].to(linear.bias)
+    columns = columns.to(linear.weight.device)
+    shortcut.path.factors[columns] = 0.0
+    linear.weight[columns] = weight.to(linear.weight)[columns]
+    linear.bias[columns] = bias.to(linear.bias)[columns]
 
 
 def can_leave(net, rows):
@@ -72,23 +72,28 @@ def through(module, rows):
     """Codes of rows, and what the module makes of them."""
     module.eval()
     output = module(rows.x)
-    return output.code, output.reconstruction
+    return exact(output.code), exact(output.reconstruction)
+
+
+def exact(tensor):
+    """In double precision, which not all devices have."""
+    return tensor.cpu().double()
 
 
 @torch.no_grad()
 def linear_map(module, rows):
     """Weights and biases of the least squares from the codes of rows to their columns."""
     rows = rows.take(torch.arange(0, len(rows), -(-len(rows) // MOST_ROWS)))
-    codes = through(module, rows)[0].double()
+    codes = through(module, rows)[0]
     codes = torch.cat([codes, codes.new_ones(len(codes), 1)], dim=1)
-    weight = codes.new_ones(len(codes), 1) if rows.weight is None else rows.weight[:, None].double()
-    target = rows.target.double()
+    weight = codes.new_ones(len(codes), 1) if rows.weight is None else exact(rows.weight)[:, None]
+    target = exact(rows.target)
     ridge = RIDGE * codes.square().mean() * len(codes) * torch.eye(codes.shape[1]).to(codes)
     if rows.observed is None:
         weighed = (weight * codes).T
         maps = torch.linalg.solve(weighed @ codes + ridge, weighed @ target).T
     else:
-        known = rows.observed.double() * weight
+        known = exact(rows.observed) * weight
         grams = torch.einsum("nd,nj,nk->djk", known, codes, codes)
         moments = torch.einsum("nd,nj->dj", known * target, codes)
         maps = torch.linalg.solve(grams + ridge, moments)
@@ -97,7 +102,7 @@ def linear_map(module, rows):
 
 def errors(rebuilt, rows):
     """The squared errors of entries that are known, by the weights of rows."""
-    values = (rebuilt - rows.target.double()).square()
+    values = (rebuilt - exact(rows.target)).square()
     if rows.observed is not None:
-        values = values * rows.observed
-    return values if rows.weight is None else values * rows.weight[:, None]
+        values = values * exact(rows.observed)
+    return values if rows.weight is None else values * exact(rows.weight)[:, None]

@@ -262,7 +262,7 @@ def main():
     else:
         users, items, ratings, u1_test = synthetic()
         name = "Synthetic ratings of rank 5 (no --data)"
-    settings = {"max_epochs": 10} if arguments.quick else {}
+    settings = {"max_epochs": 2} if arguments.quick else {}
     model = RatingAutoencoder(random_state=0, **settings)
     by_items = RatingAutoencoder(based_on="items", random_state=0, **settings)
     if "ratings" in wanted:
@@ -273,7 +273,7 @@ def main():
         if not arguments.quick:
             rating_errors(f"{name}, split u1 (80/20)", users, items, ratings, u1_test, [model])
     if "top_n" in wanted:
-        n_splits, max_epochs = (1, 10) if arguments.quick else (5, "auto")
+        n_splits, max_epochs = (1, 2) if arguments.quick else (5, "auto")
         liked = ratings >= LIKED
         shape = users.max() + 1, items.max() + 1
         X = matrix(users[liked], items[liked], np.ones(liked.sum(), np.float32), shape)

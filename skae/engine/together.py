@@ -18,6 +18,7 @@ from .optimizers import OPTIMIZERS
 
 # Layers of torch that do with rows of shape (n_nets, n_rows, n) what they do with (n_rows, n).
 STACK = (nn.Sequential, nn.Linear, *ACTIVATIONS.values())
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def in_step(nets, rows):
@@ -37,8 +38,15 @@ def stack(nets, rows):
         return False
     if len({min(net.n_batches, len(part)) for net, part in zip(nets, rows, strict=True)}) > 1:
         return False
-    kinds = {type(part) for whole in (net.module_, net.criterion_) for part in whole.modules()}
-    return all(kind in STACK or vars(kind).get("stacks", False) for kind in kinds)
+    parts = [part for whole in (net.module_, net.criterion_) for part in whole.modules()]
+    if any(map(has_hooks, [*parts, *net.module_.parameters()])):
+        return False
+    return all(type(p) in STACK or vars(type(p)).get("stacks", False) for p in parts)
+
+
+def has_hooks(part):
+    """Whether a module or a weight does something of its own when it is used."""
+    return any(getattr(part, name, None) for name in HOOKS)
 
 
 class Apart:
@@ -190,19 +198,26 @@ class StackedLinear(nn.Module):
 
 def stacked(modules):
     """One module of several: what differs in them has a first axis for them."""
-    whole = copy.deepcopy(modules[0])
-    for module in list(whole.modules()):
-        for name, part in module.named_children():
-            if type(part) is nn.Linear:
-                setattr(module, name, StackedLinear(part))
-    for name, tensor in [*whole.named_parameters(), *whole.named_buffers()]:
-        parts = [module.state_dict(keep_vars=True)[name].detach() for module in modules]
-        is_weight = isinstance(tensor, nn.Parameter)
-        if not is_weight and all(part.equal(parts[0]) for part in parts[1:]):
-            continue
-        stack = torch.stack(list(map(in_stack, parts)))
-        path, _, name = name.rpartition(".")
-        setattr(whole.get_submodule(path), name, nn.Parameter(stack) if is_weight else stack)
+    whole, made = copy.deepcopy(modules[0]), {}
+
+    def put(path, part):
+        path, _, name = path.rpartition(".")
+        setattr(whole.get_submodule(path), name, part)
+
+    # What stands at several places is one there as well.
+    for path, part in list(whole.named_modules(remove_duplicate=False)):
+        if type(part) is nn.Linear:
+            put(path, made.setdefault(part, StackedLinear(part)))
+    known = [module.state_dict(keep_vars=True) for module in modules]
+    for path, weight in list(whole.named_parameters(remove_duplicate=False)):
+        if weight not in made:
+            stack = torch.stack([in_stack(state[path].detach()) for state in known])
+            made[weight] = nn.Parameter(stack, requires_grad=weight.requires_grad)
+        put(path, made[weight])
+    for path, _ in list(whole.named_buffers(remove_duplicate=False)):
+        parts = [state[path] for state in known]
+        if not all(part.equal(parts[0]) for part in parts[1:]):
+            put(path, torch.stack(list(map(in_stack, parts))))
     return whole
 
 

@@ -13,8 +13,8 @@ from .mlp import MLP
 
 # What is added to the squares of the pixels that a linear map stands on, in units of their mean.
 RIDGE = 1e-6
-TIES = 10.0
-PICTURES = 256  # whose neighborhoods are held at once
+TIES = 10.0  # rows
+AT_ONCE = 2**20  # numbers of pictures whose neighborhoods are held
 
 
 class Fold(NamedTuple):
@@ -197,7 +197,8 @@ class LinearPicture(nn.Module):
 def normal_equations(pictures, target, weight, inputs_of, by_place):
     """Of least squares from the inputs at each place, and 1, to a channel: "p" for each place."""
     grams = moments = 0
-    for x, t, w in zip(*(a.split(PICTURES) for a in (pictures, target, weight)), strict=True):
+    n_at_once = max(1, AT_ONCE // pictures[0].numel())
+    for x, t, w in zip(*(a.split(n_at_once) for a in (pictures, target, weight)), strict=True):
         inputs = F.pad(inputs_of(x), (0, 0, 0, 1), value=1.0)
         t, w = t.flatten(1), w.flatten(1)
         weighed = inputs * w[:, None]

@@ -158,3 +158,33 @@ def test_weights_do_not_share_memory_afterwards(X):
     for net in nets:
         for weight in net.module_.parameters():
             assert weight.untyped_storage().nbytes() == weight.nbytes
+
+
+def test_a_layer_at_two_places_is_one(X, trained):
+    layer = nn.Linear(6, 6)
+    encoder = nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), nn.Linear(6, 2))
+    trainer, found, expected = trained(Autoencoder(**FEW, encoder=encoder), X)
+    assert isinstance(trainer, Together)
+    assert_allclose(found[0], expected[0], rtol=1e-4)
+
+
+def test_a_frozen_layer_stays_as_it_is(X, trained):
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 2))
+    encoder[0].requires_grad_(False)
+    trainer, found, expected = trained(Autoencoder(**{**FEW, "encoder": encoder, "lr": 0.01}), X)
+    assert isinstance(trainer, Together)
+    assert_allclose(found[0], expected[0], rtol=1e-3)
+    for net in trainer.nets:
+        assert torch.equal(net.module_.get_parameter(FROZEN), encoder[0].weight)
+
+
+FROZEN = "encoder.path.0.0.weight"
+
+
+def test_what_has_hooks_is_trained_alone(X, trained):
+    seen = []
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 2))
+    encoder[2].register_forward_hook(lambda layer, given, answer: seen.append(answer.shape))
+    trainer, *_ = trained(Autoencoder(**FEW, encoder=encoder), X)
+    assert isinstance(trainer, Apart)
+    assert seen

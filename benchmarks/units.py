@@ -32,8 +32,9 @@ def compare(X, code_size):
     for model in (PCA(code_size), Autoencoder(code_size, random_state=0)):
         model.fit(train)
         errors.append(((test - model.inverse_transform(model.transform(test))) ** 2).mean(axis=0))
-    varied = train.std(axis=0) > 1e-2 * X.std(axis=0)  # of others no R2 is to be had
-    gains = (errors[0] - errors[1])[varied] / test.var(axis=0).clip(1e-300)[varied]
+    # Of columns that hardly vary in one of the parts no R2 is to be had.
+    varied = np.minimum(train.std(axis=0), test.std(axis=0)) > 0.1 * X.std(axis=0)
+    gains = (errors[0] - errors[1])[varied] / test.var(axis=0)[varied]
     return errors[1].sum() / errors[0].sum(), gains.min()
 
 

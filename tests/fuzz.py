@@ -28,7 +28,7 @@ from skae.streams import Blocks
 SECONDS = 30  # after which a draw has hung
 MEMORY = 6 * 2**30  # which it may take: more is a fault that ends no other process
 # What names rows, beside the names of parameters; and messages that scikit-learn's checks ask for.
-NAMES = "X|sample_weight|direction|amount|values|unit"
+NAMES = "X|source|sample_weight|direction|amount|values|unit"
 WORDS = (
     "(target|condition|codes?|columns?|rows?|samples?|features?|entry|entries|sequences?|lengths?|"
     "bytes)"

@@ -129,6 +129,10 @@ class GenerativeMixin:
             raise ValueError(f"method must be 'mean' or 'linear', got {method!r}.")
         codes, y = self._encode(self._some_rows(X, given)[0]), column_or_1d(y)
         check_consistent_length(codes, y)
+        import pandas as pd
+
+        if pd.isna(y).any():
+            raise ValueError("y holds missing values: leave out the rows of which it is not known.")
         kind = type_of_target(y)
         if method == "linear" and kind in ("continuous", "multiclass") and y.dtype.kind in "fiu":
             normal = LinearRegression().fit(codes, y).coef_

@@ -15,6 +15,8 @@ from ..engine.seeds import redirecting
 from ..nn.autoencoder import find
 from ..nn.layers import NOISES, CustomNoise, Noise
 
+LARGEST = torch.finfo(torch.float32).max  # level of noise
+
 
 class EmphaticObjective(Extended):
     """``alpha`` times the loss of corrupted entries plus ``beta`` times that of the others."""
@@ -124,7 +126,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         "noise": [StrOptions(set(NOISES)), callable],
-        "noise_level": [Interval(Real, 0, None, closed="left")],
+        "noise_level": [Interval(Real, 0, LARGEST, closed="left")],
         "emphasis": [tuple, list, None],
     }
 

@@ -195,6 +195,8 @@ def is_of_dask(X):
 def parts_of(source, n) -> Iterator[Callable]:
     """Functions, each of which gives an iterator of blocks of n rows."""
     source = untensored(source, "source")
+    if isinstance(source, memoryview):
+        source = np.asarray(source)
     if isinstance(source, Blocks):
         yield from source._parts
     elif isinstance(source, str | Path):
@@ -279,7 +281,7 @@ def parts_of_path(path, n):
     if path.is_dir():
         files = sorted(path.glob("**/*.parquet"))
         if not files:
-            raise ValueError(f"The folder {path} has no .parquet file.")
+            raise ValueError(f"source names the folder {path}, which has no .parquet file.")
         for file in files:
             yield from parts_of_path(file, n)
     elif path.suffix == ".npy":

@@ -1,5 +1,7 @@
 """Frames of mixed columns: numbers, categories, dates, and what is not learned from."""
 
+import math
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
@@ -223,8 +225,9 @@ class Columns(RowFormat):
         if not names_columns(self.categorical_features):
             return found
         given = np.asarray(self.categorical_features, dtype=object)
+        given = given if given.ndim == 1 else [given]  # which is named below
         is_mask = all(isinstance(value, bool | np.bool_) for value in given)
-        if is_mask and given.shape == found.shape:
+        if is_mask and len(given) == len(found):
             return given.astype(bool)
         whole = all(isinstance(value, int | np.integer) for value in given) and not is_mask
         if whole and all(0 <= value < len(found) for value in given):
@@ -284,7 +287,7 @@ class Columns(RowFormat):
         """Whether something beside NaN, None and NA stands for a missing entry."""
         mark = self.missing
         return isinstance(mark, str) or (
-            isinstance(mark, int | float | np.number) and not np.isnan(mark)
+            isinstance(mark, int | float | np.number) and bool(mark == mark)  # and not NaN
         )
 
     def _warn_of_identifiers(self):
@@ -302,7 +305,7 @@ def names_columns(categorical_features):
     """Whether it says which columns are categories."""
     if categorical_features is None or isinstance(categorical_features, str):
         return False
-    return len(categorical_features) > 0
+    return math.prod(np.shape(categorical_features)) > 0
 
 
 def is_identifier(kind):

@@ -112,6 +112,8 @@ def check_numbers(values, name, n=None):
         raise ValueError(f"{name} must be numbers: {error}.") from error
     if numbers is None or numbers.ndim != 1 or not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be finite numbers in one dimension, got {values!r}.")
+    if n is None and len(numbers) == 0:
+        raise ValueError(f"{name} must be one number or more, but is empty.")
     if n is not None and len(numbers) != n:
         raise ValueError(f"{name} must be of shape ({n},), but is of shape {numbers.shape}.")
     return numbers

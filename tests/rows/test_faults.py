@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from discovery import AUTOENCODERS, ESTIMATORS, over, quick
@@ -184,3 +185,36 @@ def test_tensors_beside_rows(X):
     assert_allclose(paired.inverse_transform(of_codes), paired.reconstruct(X), rtol=1e-5)
     steps = [torch.rand(3 + i % 2, requires_grad=True) for i in range(20)]
     quick(SequenceAutoencoder).fit(steps)
+
+
+@pytest.mark.parametrize("given", [torch.tensor(3), {"a": 1}, np.array(2), 5.0])
+def test_categories_that_are_no_list_of_columns_are_named(given, X):
+    with pytest.raises((ValueError, TypeError), match="categorical_features"):
+        quick(Autoencoder, categorical_features=given).fit(X)
+
+
+def test_labels_that_are_missing_and_values_that_are_none(X):
+    fitted = quick(Autoencoder).fit(X)
+    for missing in (np.nan, None, pd.NA):
+        y = np.array([0, 1, missing] * 26 + [0, 1], dtype=object)
+        with pytest.raises(ValueError, match="y holds missing values"):
+            fitted.attribute_direction(X, y)
+    with pytest.raises(ValueError, match="values must be one number or more"):
+        fitted.traverse(X[:1], 0, [])
+
+
+def test_numbers_beyond_those_of_the_machine():
+    X = np.where(np.arange(60.0).reshape(20, 3) % 7 == 0, np.nan, np.arange(60.0).reshape(20, 3))
+    imputer = AutoencoderImputer(quick(Autoencoder), missing_values=2**100)
+    assert not np.isnan(imputer.fit_transform(X)).any()
+    with pytest.raises(ValueError, match="noise_level"):
+        quick(DenoisingAutoencoder, noise_level=1e300).fit(np.nan_to_num(X))
+
+
+def test_a_view_of_memory_is_a_source(X, tmp_path):
+    fitted = quick(Autoencoder).fit(X)
+    X = np.array(X)
+    codes = np.concatenate(list(fitted.transform_blocks(memoryview(X))))
+    assert_allclose(codes, fitted.transform(X))
+    with pytest.raises(ValueError, match="source names the folder .* no .parquet"):
+        list(fitted.transform_blocks(tmp_path))

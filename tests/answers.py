@@ -44,7 +44,8 @@ def public_methods(estimator):
     """Names of the methods that answer."""
     names = [name for name in dir(type(estimator)) if not name.startswith("_")]
     names = [name for name in names if callable(getattr(estimator, name, None))]
-    return [name for name in names if name not in SILENT and not name.startswith("set_")]
+    silent = SILENT | set(estimator.get_params(deep=False))  # of which some are functions
+    return [name for name in names if name not in silent and not name.startswith("set_")]
 
 
 def everything_said(estimator, X):

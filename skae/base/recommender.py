@@ -43,11 +43,14 @@ class RecommenderMixin:
         Raises
         ------
         ValueError
-            If ``n_items`` is no integer between 1 and the number of columns, and as `transform`.
+            If ``n_items`` is no integer between 1 and the number of columns, ``exclude_seen`` is
+            neither True nor False, and as `transform`.
         """
         given = self._inputs(X)
         width = given.X.shape[1]
         check_integer(n_items, "n_items, of the columns of X,", high=width)
+        if not isinstance(exclude_seen, bool | np.bool_):
+            raise ValueError(f"exclude_seen must be True or False, got {exclude_seen!r}.")
 
         def best(module, x, *beside):
             scores = self._preferences(module, x, *beside)

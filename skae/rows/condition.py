@@ -1,6 +1,7 @@
 """What is known of rows beside them, a condition, as numbers."""
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_array
 
@@ -88,6 +89,8 @@ def as_columns(condition):
         return as_frame(condition).reset_index(drop=True)
     if isinstance(condition, pd.Series):
         return condition.reset_index(drop=True).to_frame()
+    if sp.issparse(condition):
+        raise TypeError("condition is sparse: use condition.toarray().")
     array = np.asarray(untensored(condition, "condition"))
     if array.ndim > 2:
         raise ValueError(f"condition must have one or two dimensions, but has shape {array.shape}.")

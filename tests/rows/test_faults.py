@@ -5,6 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from discovery import AUTOENCODERS, ESTIMATORS, over, quick
 from numpy.testing import assert_allclose
@@ -218,3 +219,13 @@ def test_a_view_of_memory_is_a_source(X, tmp_path):
     assert_allclose(codes, fitted.transform(X))
     with pytest.raises(ValueError, match="source names the folder .* no .parquet"):
         list(fitted.transform_blocks(tmp_path))
+
+
+def test_a_sparse_condition_and_what_is_neither_true_nor_false(X):
+    with pytest.raises(TypeError, match="condition is sparse"):
+        quick(VariationalAutoencoder).fit(X, condition=sp.csr_array(X > 0))
+    likes = (X > 0).astype(float)
+    recommender = quick(RatingAutoencoder).fit(likes)
+    for odd in (np.array([True, False]), "yes", []):
+        with pytest.raises(ValueError, match="exclude_seen must be True or False"):
+            recommender.recommend(likes, n_items=1, exclude_seen=odd)

@@ -15,7 +15,7 @@ from ..engine.seeds import redirecting
 from ..nn.autoencoder import find
 from ..nn.layers import NOISES, CustomNoise, Noise
 
-LARGEST = torch.finfo(torch.float32).max  # level of noise
+LARGEST = 1e30  # level of noise: float32 can hold its draws
 
 
 class EmphaticObjective(Extended):

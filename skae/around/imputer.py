@@ -385,11 +385,11 @@ class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
         rng = np.random.default_rng(self._seed)
         rows = rows[rng.permutation(len(rows))[:ROWS_TO_HIDE]]
         ratio = held_out_ratio(self.autoencoder_, self._handed(rows))
-        n_rounds = int(np.clip(ROWS_TO_HIDE // len(rows), 1, round(1 / HIDDEN)))
-        turn = rng.permuted(np.indices(rows.shape).sum(axis=0) % round(1 / HIDDEN), axis=0)
-        rows, turn = np.tile(rows, (n_rounds, 1)), np.tile(turn, (n_rounds, 1))
-        hidden = turn == np.arange(n_rounds).repeat(len(rows) // n_rounds)[:, None]
-        hidden &= ~np.isnan(rows)
+        n_turns = round(1 / HIDDEN)
+        n_rounds = int(np.clip(ROWS_TO_HIDE // len(rows), 1, n_turns))
+        turn = rng.permuted(np.indices(rows.shape).sum(axis=0) % n_turns, axis=0)
+        rows = np.tile(rows, (n_rounds, 1))
+        hidden = np.concatenate([turn == i for i in range(n_rounds)]) & ~np.isnan(rows)
         hidden[np.isnan(np.where(hidden, np.nan, rows)).all(axis=1)] = False
         errors = ratio * (rows - self._rebuilt(np.where(hidden, np.nan, rows)))
         self._errors = [errors[hidden[:, i], i] for i in range(rows.shape[1])]

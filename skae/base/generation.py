@@ -127,10 +127,10 @@ class GenerativeMixin:
         """
         if not (isinstance(method, str) and method in ("mean", "linear")):
             raise ValueError(f"method must be 'mean' or 'linear', got {method!r}.")
-        codes, y = self._encode(self._some_rows(X, given)[0]), column_or_1d(y)
-        check_consistent_length(codes, y)
         import pandas as pd
 
+        codes, y = self._encode(self._some_rows(X, given)[0]), column_or_1d(y)
+        check_consistent_length(codes, y)
         if pd.isna(y).any():
             raise ValueError("y holds missing values: leave out the rows of which it is not known.")
         kind = type_of_target(y)

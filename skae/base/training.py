@@ -17,7 +17,7 @@ from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, Run, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.progress import Progress
-from ..engine.readout import columns_to_leave, leave
+from ..engine.readout import leave, leave_columns, linear_map
 from ..engine.seeds import Redirected
 from ..nn.randomness import Draws, drawing
 from .going_on import check_goes_on, retrains
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
 
     run: Run
     nets: list  # as they were at the best epoch, one for each pair of rows kept and held out
-    left: torch.Tensor | None  # the columns that linear maps of the codes rebuild better
+    left: torch.Tensor | None  # the columns that are left to linear maps of the codes
     scores: np.ndarray  # of the rows, by the nets that were not trained on them
 
 
@@ -92,7 +92,7 @@ class TrainingMixin:
                 patience = math.inf if choosing else self.n_iter_no_change
                 run = self._train([net], [rows], None, n_epochs, patience, "fit", data, context)
                 if left is not None:
-                    leave(net.module_, left, rows)
+                    leave(net.module_, left, linear_map(net.module_, rows))
             n_epochs = len(run.losses)
         self._note_interruption(run or tried)
         self._keep(given, net, n_epochs, held_out_scores)
@@ -181,12 +181,7 @@ class TrainingMixin:
         kept, held = (list(map(self._filled_once, modules, parts)) for parts in (kept, held))
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
-        left = None
-        if run.best_epoch:
-            left = columns_to_leave(nets, kept, held)
-        if left is not None:
-            for part, rows in zip(nets, kept, strict=True):
-                leave(part.module_, left, rows)
+        left = leave_columns(nets, kept, held) if run.best_epoch else None
         scores = [
             self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
             for net, (_, index) in zip(nets, splits, strict=True)

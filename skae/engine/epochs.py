@@ -69,11 +69,11 @@ def train(
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_begin", X=train_rows, y=held_rows)
     checkpoint.restore_callbacks(nets)
-    trainer = in_step(nets, rows)
+    trainer = in_step(nets, rows, held)
     try:
         with progress.since(first_epoch), step_threads(nets[0], rows[0]):
             for epoch in range(first_epoch, max_epochs + 1):
-                trainer.epoch(rows, held)
+                trainer.epoch()
                 losses = [net.history[-1, name] for net in nets]
                 loss = np.average(losses, weights=sizes)
                 progress.epoch(epoch, loss)

@@ -17,19 +17,32 @@ MOST_WORK = 1e10  # multiplications, where columns have gaps of their own
 RIDGE = 1e-9  # of the codes' mean square
 
 
-def columns_to_leave(nets, kept, held):
-    """Which columns of held-out rows linear maps of the codes rebuild better than the nets.
+def leave_columns(nets, kept, held):
+    """Leave columns to linear maps of the codes where held-out rows gain by it.
 
-    By more than two standard errors of the difference, times the size of the column: the less it
-    counts in the loss, the less has the net been asked for it. The nets are one for each pair of
-    rows trained on and held out. None where no column can be left.
+    The nets are one for each pair of rows trained on and held out. Returns the columns, which are
+    the same for all nets; None if there are none.
     """
     if not all(map(can_leave, nets, kept)):
         return None
+    maps = [linear_map(net.module_, rows) for net, rows in zip(nets, kept, strict=True)]
+    columns = columns_to_leave(nets, maps, held)
+    if not columns.any():
+        return None
+    for net, of_codes in zip(nets, maps, strict=True):
+        leave(net.module_, columns, of_codes)
+    return columns
+
+
+def columns_to_leave(nets, maps, held):
+    """Which columns of held-out rows linear maps of the codes rebuild better than the nets.
+
+    By more than two standard errors of the difference, times the size of the column: the less it
+    counts in the loss, the less has the net been asked for it.
+    """
     gains = []
-    for net, seen, new in zip(nets, kept, held, strict=True):
+    for net, (weight, bias), new in zip(nets, maps, held, strict=True):
         codes, rebuilt = through(net.module_, new)
-        weight, bias = linear_map(net.module_, seen)
         gains.append(errors(rebuilt, new) - errors(codes @ weight.T + bias, new))
     gains = torch.cat(gains)
     sizes = torch.cat([exact(part.target) for part in held]).square().mean(0).sqrt().clamp(max=1.0)
@@ -37,9 +50,9 @@ def columns_to_leave(nets, kept, held):
 
 
 @torch.no_grad()
-def leave(module, columns, rows):
-    """Let the shortcut of the decoder rebuild these columns alone, as the codes of rows allow."""
-    weight, bias = linear_map(module, rows)
+def leave(module, columns, of_codes):
+    """Let the shortcut of the decoder rebuild these columns alone, by a linear map of the codes."""
+    weight, bias = of_codes
     shortcut = find(module.decoder, Shortcut)
     linear = shortcut.shortcut
     columns = columns.to(linear.weight.device)

@@ -21,12 +21,13 @@ STACK = (nn.Sequential, nn.Linear, *ACTIVATIONS.values())
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def in_step(nets, rows):
+def in_step(nets, rows, held):
     """How the nets are trained, epoch by epoch: together where all of their parts can be."""
-    return Together(nets) if len(nets) > 1 and stack(nets, rows) else Apart(nets)
+    way = Together if len(nets) > 1 and can_stack(nets, rows) else Apart
+    return way(nets, rows, held)
 
 
-def stack(nets, rows):
+def can_stack(nets, rows):
     """Whether these nets, which differ in their weights, can be trained as one.
 
     A part says so of itself by ``stacks``, which what inherits from it must say anew.
@@ -36,12 +37,17 @@ def stack(nets, rows):
         return False
     if not all(type(part) is Batch and part.condition is None for part in rows):
         return False
-    if len({min(net.n_batches, len(part)) for net, part in zip(nets, rows, strict=True)}) > 1:
+    if len({len(batches) for batches in training_batches(nets, rows)}) > 1:
         return False
     parts = [part for whole in (net.module_, net.criterion_) for part in whole.modules()]
     if any(map(has_hooks, [*parts, *net.module_.parameters()])):
         return False
     return all(type(p) in STACK or vars(type(p)).get("stacks", False) for p in parts)
+
+
+def training_batches(nets, rows):
+    """The batches of an epoch of each net."""
+    return map(AutoencoderNet.get_iterator, nets, rows, repeat(True))
 
 
 def has_hooks(part):
@@ -52,12 +58,13 @@ def has_hooks(part):
 class Apart:
     """Each net for itself."""
 
-    def __init__(self, nets):
+    def __init__(self, nets, rows, held):
         self.nets = nets
+        self._data = list(zip(nets, rows, held, strict=True))
 
-    def epoch(self, rows, held):
+    def epoch(self):
         """Train each for an epoch, and watch it on its held-out rows, if there are any."""
-        for net, train_rows, held_rows in zip(self.nets, rows, held, strict=True):
+        for net, train_rows, held_rows in self._data:
             net.fit_loop(train_rows, held_rows, epochs=1)
 
     def end(self):
@@ -71,8 +78,11 @@ class Together:
     reads or writes a net finds it as if it were trained alone.
     """
 
-    def __init__(self, nets):
-        self.nets = nets
+    def __init__(self, nets, rows, held):
+        self.nets, self._rows, self._held = nets, rows, held
+        self._watched = None  # the held-out rows of all
+        if held[0] is not None:
+            self._watched = side_by_side([part.dense() for part in held])
         self.module = stacked([net.module_ for net in nets])
         # A weight of the stack, and that of each net.
         self._weights = [
@@ -101,32 +111,32 @@ class Together:
                 optimizer.state[whole][name] = copy.deepcopy(value)
         return optimizer
 
-    def epoch(self, rows, held):
+    def epoch(self):
         """Train all for an epoch, and watch each on its held-out rows, if there are any."""
-        for net, train_rows, held_rows in zip(self.nets, rows, held, strict=True):
-            net.notify("on_epoch_begin", dataset_train=train_rows, dataset_valid=held_rows)
+        self._notify("on_epoch_begin")
         self.module.train()
-        cut = map(AutoencoderNet.get_iterator, self.nets, rows, repeat(True))
         losses, sizes = [], []
-        for batches in zip(*cut, strict=True):
+        for batches in zip(*training_batches(self.nets, self._rows), strict=True):
             losses.append(self._step(side_by_side(batches)))
             sizes.append(sum(map(len, batches)))
         self._hand_back()
         for net in self.nets:
             net.record("train", losses, sizes)
-        if held[0] is not None:
-            self._watch(held)
-        for net, train_rows, held_rows in zip(self.nets, rows, held, strict=True):
-            net.notify("on_epoch_end", dataset_train=train_rows, dataset_valid=held_rows)
+        if self._watched is not None:
+            self._watch(self._watched)
+        self._notify("on_epoch_end")
 
-    def _watch(self, held):
+    def _notify(self, event):
+        for net, rows, held in zip(self.nets, self._rows, self._held, strict=True):
+            net.notify(event, dataset_train=rows, dataset_valid=held)
+
+    def _watch(self, batch):
         """Note the loss of each net on its held-out rows."""
         self.module.eval()
-        batch = side_by_side([part.dense() for part in held])
         with torch.no_grad():
-            errors = self._loss_of(batch, self.nets[0].criterion_.error).view(len(held), -1)
+            errors = self._loss_of(batch, self.nets[0].criterion_.error).view(len(self.nets), -1)
         losses = errors.mean(1) if batch.weight is None else (batch.weight * errors).mean(1)
-        for net, loss, part in zip(self.nets, losses, held, strict=True):
+        for net, loss, part in zip(self.nets, losses, self._held, strict=True):
             net.record("valid", [loss], [len(part)])
 
     def _loss_of(self, batch, loss):

@@ -13,7 +13,14 @@ from sklearn.model_selection import train_test_split
 import skae.base.training
 from skae import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae.engine.batches import Batch
-from skae.engine.readout import can_leave, columns_to_leave, leave, linear_map, through
+from skae.engine.readout import (
+    can_leave,
+    columns_to_leave,
+    leave,
+    leave_columns,
+    linear_map,
+    through,
+)
 
 SETTINGS = {**SMALL, "early_stopping": False, "max_epochs": 5}
 
@@ -36,7 +43,7 @@ def test_columns_of_any_size_are_rebuilt_about_as_well_as_by_pca(step, monkeypat
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     X = X * np.array([1.0, step, step**2])[np.arange(13) % 3]
     assert gains_in_r2(X, 4).min() > -0.03
-    monkeypatch.setattr(skae.base.training, "columns_to_leave", lambda *parts: None)
+    monkeypatch.setattr(skae.base.training, "leave_columns", lambda *parts: None)
     if step > 10:
         assert gains_in_r2(X, 4).min() < -0.4
 
@@ -71,7 +78,7 @@ def test_columns_that_are_left_are_linear_in_the_code_and_others_stay(fitted, X)
     estimator, module, rows = fitted
     before = estimator.reconstruct(X)
     columns = torch.tensor([True, False, False, True, False, False])
-    leave(module, columns, rows)
+    leave(module, columns, linear_map(module, rows))
     after = estimator.reconstruct(X)
     assert_allclose(after[:, ~columns], before[:, ~columns])
     codes = np.column_stack([estimator.transform(X), np.ones(len(X))])
@@ -82,10 +89,12 @@ def test_columns_that_are_left_are_linear_in_the_code_and_others_stay(fitted, X)
 
 def test_a_large_column_is_left_only_where_the_gain_is_sure(fitted):
     estimator, module, rows = fitted
-    assert not columns_to_leave([estimator.net_], [rows], [rows]).any()
+    nets, maps = [estimator.net_], [linear_map(module, rows)]
+    assert not columns_to_leave(nets, maps, [rows]).any()
     with torch.no_grad():
         module.decoder.path.last.bias[1] += 10.0
-    assert columns_to_leave([estimator.net_], [rows], [rows]).tolist() == [
+    maps = [linear_map(module, rows)]
+    assert columns_to_leave(nets, maps, [rows]).tolist() == [
         False,
         True,
         *[False] * 4,
@@ -114,4 +123,4 @@ def test_where_no_column_can_be_left(estimator, X):
     estimator = clone(estimator).fit(X)
     rows = estimator._as_rows(estimator._check_given(X))
     assert not can_leave(estimator.net_, rows)
-    assert columns_to_leave([estimator.net_], [rows], [rows]) is None
+    assert leave_columns([estimator.net_], [rows], [rows]) is None

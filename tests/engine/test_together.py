@@ -25,15 +25,15 @@ def trained(monkeypatch):
     def fit(estimator, X, **beside):
         made, in_step = [], together.in_step
 
-        def noted(nets, rows):
-            made.append(in_step(nets, rows))
+        def noted(*parts):
+            made.append(in_step(*parts))
             return made[-1]
 
         with monkeypatch.context() as patch:
             patch.setattr("skae.engine.epochs.in_step", noted)
             one = estimator.fit(X, **beside)
             curve, loss = one.validation_loss_curve_, one.loss_curve_
-            patch.setattr("skae.engine.epochs.in_step", lambda nets, rows: Apart(nets))
+            patch.setattr("skae.engine.epochs.in_step", Apart)
             two = estimator.fit(X, **beside)
         return made[0], (curve, loss), (two.validation_loss_curve_, two.loss_curve_)
 

@@ -98,6 +98,11 @@ class Architecture:
         return self._format.n_numbers
 
     @property
+    def _n_told(self):
+        """Numbers that the decoder is told."""
+        return self.code_size_ + self._n_conditions
+
+    @property
     def _n_outputs(self):
         """Numbers in a flat row of what is rebuilt."""
         return self._target_format.n_numbers
@@ -151,7 +156,7 @@ class Architecture:
 
     def _make_decoder(self, encoder):
         """Module from codes to standardized rows, of X or of the target."""
-        n_inputs = self.code_size_ + self._n_conditions
+        n_inputs = self._n_told
         sizes = [n_inputs, *self._hidden_layer_sizes()[::-1], self._n_decoded()]
         make = partial(self._decoder_path, sizes, encoder)
         path = self._make_path("decoder", make, sizes, self._n_outputs)

@@ -429,7 +429,7 @@ class BaseAutoencoder(
                     f"but target has {target.shape[1]}: set tied_weights=False."
                 )
         self.n_outputs_ = self._target_format.n_features
-        if self.code_size is None:
+        if self.code_size is None or isinstance(self.code_size, str):
             self.code_size_ = self._default_code_size(X.shape[1])
         elif isinstance(self.code_size, Integral):
             self.code_size_ = int(self.code_size)

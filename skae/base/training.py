@@ -62,6 +62,7 @@ class TrainingMixin:
     """How an estimator trains its net. It has the training parameters of `BaseAutoencoder`."""
 
     _key = None  # names the files of its checkpoints
+    _shortcut_lr = SHORTCUT_LR
 
     def _fit(self, given, net=None):
         """Choose the number of epochs, train for it, and keep what was learned.
@@ -182,11 +183,15 @@ class TrainingMixin:
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
         left = leave_columns(nets, kept, held) if run.best_epoch else None
+        return Choice(run, nets, left, self._held_out_scores(given, nets))
+
+    def _held_out_scores(self, given, nets):
+        """The scores of rows by the nets that were not trained on them."""
         scores = [
             self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
-            for net, (_, index) in zip(nets, splits, strict=True)
+            for net, (_, index) in zip(nets, self._splits(len(given.X)), strict=True)
         ]
-        return Choice(run, nets, left, np.concatenate(scores))
+        return np.concatenate(scores)
 
     def _splits(self, n_rows):
         """Pairs of numbers of rows, to train on and to hold out."""
@@ -281,7 +286,7 @@ class TrainingMixin:
         """Decay would pull the shortcut from PCA, the gates to zero, and scales to one."""
         shortcut = {"weight_decay": 0.0}
         if self._starts_linear():
-            shortcut["lr"] = SHORTCUT_LR * self._lr(rows)
+            shortcut["lr"] = self._shortcut_lr * self._lr(rows)
         scalars = ["*.gate", "*log_odds", "*likelihood.*"]
         return [("*shortcut.*", shortcut), *((name, {"weight_decay": 0.0}) for name in scalars)]
 

@@ -1,9 +1,10 @@
 """The plain, deep and linear autoencoder."""
 
 from ..base.autoencoder import BaseAutoencoder
+from ..base.ordered import OrderedMixin
 
 
-class Autoencoder(BaseAutoencoder):
+class Autoencoder(OrderedMixin, BaseAutoencoder):
     r"""Nonlinear PCA: learns codes from which the rows of X can be rebuilt.
 
     Minimizes the mean over rows of
@@ -22,9 +23,11 @@ class Autoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    code_size : int, float or None, default=None
+    code_size : int, float, "auto" or None, default=None
         Numbers in a code. A float in (0, 1) is the share of the variance to keep: as many as PCA
-        needs for it. None is a quarter of the features.
+        needs for it. None is a quarter of the features. "auto", of ordered codes, is as few first
+        numbers as leave at most a hundredth of the variance more unexplained on held-out rows than
+        the best number of them, of half of the features (at most 64).
     hidden_layer_sizes : tuple of int, default=(256, 128)
         Units of the encoder's hidden layers; the decoder mirrors them. ``()`` is the linear
         autoencoder.
@@ -122,6 +125,13 @@ class Autoencoder(BaseAutoencoder):
         takes no texts and categories.
     max_categories : int or None, default=50
         Of a category with more values than that, the rarest share one indicator.
+    ordered : bool, default=False
+        Of this family and :class:`DenoisingAutoencoder`: whether the first numbers of a code are a
+        code as well, as PCA's are. `inverse_transform` then takes as many as it is given. In
+        training, the decoder is told a random number of first numbers of each row, and how many
+        they are; it takes four times as many steps. A decoder of your own is given two numbers for
+        each of the code: 0 and 0 for one that is left out, else the number and 1. Held-out losses
+        are means over the lengths 2, 4, 8, ... of the error as a share of that at the start.
     compile : bool or dict, default=False
         Whether ``torch.compile`` makes code of the net's forward pass, or the arguments for it. It
         takes a minute before training starts and a C++ compiler, and pays for long trainings on a
@@ -145,6 +155,9 @@ class Autoencoder(BaseAutoencoder):
         The same on held-out rows, starting with epoch 0; None without early stopping.
     best_loss_ : float
         Held-out loss of the chosen epoch, or the smallest training loss if nothing was held out.
+    explained_variance_ratio_ : ndarray of shape (code_size_,)
+        Share of the variance of training rows (of at most 1 000) that each number of an ordered
+        code adds to what those before it rebuild.
     code_density_ : estimator
         The fitted density of the codes, learned when it is first asked for.
     offset_ : float

@@ -9,6 +9,7 @@ from torch import nn
 from .._sklearn import Interval, StrOptions
 from ..base.architecture import start_rows
 from ..base.autoencoder import BaseAutoencoder
+from ..base.ordered import OrderedMixin
 from ..engine.batches import SparseRows
 from ..engine.objectives import Extended
 from ..engine.seeds import redirecting
@@ -38,7 +39,7 @@ class EmphaticObjective(Extended):
         return values * (self.beta + (self.alpha - self.beta) * corrupted.view_as(values))
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(OrderedMixin, BaseAutoencoder):
     r"""Learns to rebuild rows from corrupted copies of them.
 
     Minimizes the mean over rows, and over corruptions :math:`\tilde x \sim q(\tilde x | x)` that
@@ -150,6 +151,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
             raise ValueError(
                 f"noise_level is the share of entries that noise={self.noise!r} changes, in "
                 f"[0, 1], but is {self.noise_level}."
+            )
+        if self.emphasis is not None and self.ordered:
+            raise ValueError(
+                "emphasis weighs entries, and ordered=True rows by how much of their code is told: "
+                "set one of them back."
             )
         if self.emphasis is not None and not (
             len(self.emphasis) == 2

@@ -84,7 +84,10 @@ class EncoderDecoder(nn.Module):
         self.output_activation = output_activation
 
     def forward(self, x):
-        code = self.encoder(x)
+        return self.of_code(self.encoder(x))
+
+    def of_code(self, code):
+        """What codes give."""
         x, logits, _ = self._reconstruct(code)
         return Output(code, x, logits)
 
@@ -138,9 +141,7 @@ class BiasedEncoderDecoder(EncoderDecoder):
     """Is told each row's bias: the last number of its code, in units of X, and added to the row."""
 
     def forward(self, x, bias):
-        code = torch.cat([self.encoder(x), bias], dim=-1)
-        x, logits, _ = self._reconstruct(code)
-        return Output(code, x, logits)
+        return self.of_code(torch.cat([self.encoder(x), bias], dim=-1))
 
     def _decoded(self, code):
         bias = code[..., -1:] / self.units.of(code)[1]

@@ -80,10 +80,12 @@ def check_codes(estimator, codes):
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{error}\nX must be a table of codes, as transform gives them.") from error
     codes = np.ascontiguousarray(codes.toarray() if sp.issparse(codes) else codes)
-    if codes.shape[1] != estimator.code_size_:
+    size, shorter = estimator.code_size_, getattr(estimator, "ordered", False)
+    if codes.shape[1] > size or (codes.shape[1] < size and not shorter):
         raise ValueError(
             f"X has {codes.shape[1]} features, but {type(estimator).__name__} was fitted with "
-            f"code_size_={estimator.code_size_}: inverse_transform takes what transform gives."
+            f"code_size_={size}: inverse_transform takes what transform gives"
+            f"{', or the first numbers of it' if shorter else ''}."
         )
     return codes
 

@@ -83,7 +83,9 @@ def test_a_killed_fit_goes_on_to_the_same_bits(cls, X, steps, tmp_path):
     assert_same_fit(estimator, expected, X)
 
 
-@pytest.mark.parametrize("settings", [{"refit": False}, {"early_stopping": False}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"refit": False}, {"early_stopping": False}, {"ordered": True}], ids=str
+)
 def test_the_optimizer_goes_on_as_well(settings, X, steps, tmp_path):
     """`partial_fit` takes its moments from `fit`."""
     settings = {**SMALL, **settings, "max_epochs": 5, "shortcut": None}

@@ -421,6 +421,7 @@ def main():
     options.add_argument("--draws", type=int, default=3)
     options.add_argument("--picture", type=Path, default=Path("labels.png"))
     options = options.parse_args()
+    pd.set_option("display.width", 200, "display.max_columns", None)
     run = {
         "mnist": mnist,
         "all": all_labels,

@@ -234,6 +234,16 @@ def test_code_sizes_of_estimators(wine):
         CodeSizeDisplay.from_estimator(models)
 
 
+def test_code_sizes_of_an_ordered_code(wine):
+    ordered = quick(Autoencoder, code_size=4, ordered=True)
+    inside = make_pipeline(StandardScaler(), ordered).set_output(transform="pandas").fit(wine)
+    display = CodeSizeDisplay.from_estimator([inside, PCA(2).fit(wine)], wine)
+    curve = display.curves["Autoencoder"]
+    assert curve.sizes.tolist() == [1, 2, 3, 4]
+    assert curve.scores[-1] == pytest.approx(reconstruction_r2(inside, wine))
+    assert (np.diff(curve.scores) > 0).all()
+
+
 def test_traversals(on_digits, digits):
     model = on_digits[1]
     display = TraversalDisplay.from_estimator(

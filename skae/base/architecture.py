@@ -91,6 +91,7 @@ class Architecture:
     _module_class = EncoderDecoder  # what `_join` makes
     _n_conditions = 0  # numbers that both halves are told beside the row and the code
     _fill = False  # whether missing entries are filled before the encoder sees them
+    _ridge = None  # of these fills: what the first net of a fit has found is that of all
 
     @property
     def _n_inputs(self):
@@ -140,7 +141,7 @@ class Architecture:
             return rows
         rows = start_rows(rows) if isinstance(rows.x, SparseRows) else rows
         fill = find(module.encoder, GaussianFill)
-        fill.learn(rows.x)
+        self._ridge = fill.learn(rows.x, self._ridge)
         x = fill(rows.x)
         target = x if rows.target is rows.x else rows.target
         return Batch(x, target, rows.observed, rows.condition)

@@ -415,7 +415,7 @@ class BaseAutoencoder(
         check_trainable(self.callbacks, self.optimizer)
         X, target = given.X, given.target
         self.center_, self.scale_ = self._format.units(X, given.weight)
-        self._fill = self._fills(X)
+        self._fill, self._ridge = self._fills(X), None
         if self._fill:  # which takes what is at the center for missing: no entry may be
             self.center_ = off_center(self.center_, self.scale_)
         self.target_center_, self.target_scale_ = self.center_, self.scale_

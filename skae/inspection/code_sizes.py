@@ -22,6 +22,22 @@ class SizeCurve(NamedTuple):
     chosen: int  # the smallest size within the tolerance of the best
 
 
+class FirstNumbers(NamedTuple):
+    """An estimator of which the codes end after so many numbers."""
+
+    estimator: object
+    size: int
+
+    def transform(self, X):
+        """The first numbers of the codes."""
+        codes = self.estimator.transform(X)
+        return codes if codes.shape[1] == self.size else np.asarray(codes)[:, : self.size]
+
+    def inverse_transform(self, codes):
+        """What these stand for."""
+        return self.estimator.inverse_transform(codes)
+
+
 class CodeSizeDisplay:
     """Scores by the size of the code, and the smallest size that is nearly as good as the best.
 
@@ -71,7 +87,8 @@ class CodeSizeDisplay:
         ----------
         estimators : search, or list of searches or estimators
             A fitted search over ``code_size`` (of PCA ``n_components``), or several; or fitted
-            estimators of several sizes, which are grouped by their class.
+            estimators of several sizes, which are grouped by their class; one with ``ordered=True``
+            has all sizes.
         X : array-like of shape (n_samples, n_features), default=None
             Held-out rows, for estimators: their score is `reconstruction_r2`. Searches have theirs.
         tolerance : float or "one_se", default=None
@@ -203,13 +220,10 @@ def curves_of_estimators(estimators, X, tolerance, names):
     ):
         if one.size is None:
             raise ValueError(f"{one.name} says no code size, neither code_size_ nor n_components_.")
-        points.setdefault(one.name, []).append(
-            (
-                one.size,
-                reconstruction_r2(
-                    estimator if one.restores else one.estimator, X if one.restores else one.rows(X)
-                ),
-            )
+        judged, rows = (estimator, X) if one.restores else (one.estimator, one.rows(X))
+        sizes = range(1, one.size + 1) if getattr(one.estimator, "ordered", False) else [one.size]
+        points.setdefault(one.name, []).extend(
+            (size, reconstruction_r2(FirstNumbers(judged, size), rows)) for size in sizes
         )
     tolerance = TOLERANCE if tolerance is None else tolerance
     curves = {}

@@ -73,22 +73,29 @@ class GaussianFill(nn.Module):
         return (mean + solution[..., 0] @ covariance).to(x), observed, triangles
 
     @torch.no_grad()
-    def learn(self, x):
+    def learn(self, x, ridge=None):
         """Mean and covariance of rows with missing entries, by EM (Dempster, Laird, Rubin, 1977).
 
-        The ridge keeps the covariance from following chance where there are few rows.
+        The ridge keeps the covariance from following chance where there are few rows. It is found,
+        if it is not given, and returned.
         """
         n_rows = max(4 * x.shape[1], LEARNED_ELEMENTS // x.shape[1] ** 2)
         x = x[:: -(-len(x) // n_rows)].cpu().double()
-        hidden = (rand_like(x) < HIDDEN) & (x != 0)
-        left, errors = x.masked_fill(hidden, 0.0), []
         learner = GaussianFill(x.shape[1]).double()
         learner.covariance.copy_(torch.diag(x.square().mean(0) + RIDGES[0]))
-        for ridge in RIDGES:
-            learner._learn(left, ridge)
-            errors.append(self._error((learner.expected(left) - x) * hidden, hidden.sum(0)))
-        learner._learn(x, RIDGES[int(torch.stack(errors).argmin())])
+        ridge = ridge or learner._find_ridge(x)
+        learner._learn(x, ridge)
         self.load_state_dict(learner.state_dict())
+        return ridge
+
+    def _find_ridge(self, x):
+        """The ridge by which hidden entries are filled best."""
+        hidden = (rand_like(x) < HIDDEN) & (x != 0)
+        left, errors = x.masked_fill(hidden, 0.0), []
+        for ridge in RIDGES:
+            self._learn(left, ridge)
+            errors.append(self._error((self.expected(left) - x) * hidden, hidden.sum(0)))
+        return RIDGES[int(torch.stack(errors).argmin())]
 
     @staticmethod
     def _error(wrong, n_hidden):

@@ -114,6 +114,7 @@ def test_missing_entries(estimator, rows):
 @pytest.mark.parametrize(
     "estimator",
     [
+        quick(Autoencoder, code_size="auto", ordered=True),
         quick(KSparseAutoencoder, code_size=12, k=3, alpha=2, selection="batchtopk"),
         quick(VectorQuantizedAutoencoder, code_size=4, embedding_size=2, output="indices"),
         quick(AutoencoderOutlierDetector, contamination=0.1),

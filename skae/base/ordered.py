@@ -167,13 +167,14 @@ class OrderedMixin(Parameters):
         choice = super()._choose_epochs(given, *settings)
         if self.code_size != "auto":
             return choice
+        splits = self._splits(len(given.X))
         explained = [
             explained_by_length(net.module_, self._some_rows_of(given.take(index)))
-            for net, (_, index) in zip(choice.nets, self._splits(len(given.X)), strict=True)
+            for net, (_, index) in zip(choice.nets, splits, strict=True)
         ]
         self._n_kept = enough(np.mean(explained, axis=0))
         nets = [self._shortened(net, self._n_kept) for net in choice.nets]
-        return choice._replace(scores=self._held_out_scores(given, nets))
+        return choice._replace(scores=self._held_out_scores(given, nets, splits))
 
     def _keep(self, given, net, n_iter, held_out_scores=None):
         if self.ordered:

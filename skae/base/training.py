@@ -183,13 +183,13 @@ class TrainingMixin:
         name, patience = "choose n_iter_", self.n_iter_no_change
         run = self._train(nets, kept, held, max_epochs, patience, name, data, context)
         left = leave_columns(nets, kept, held) if run.best_epoch else None
-        return Choice(run, nets, left, self._held_out_scores(given, nets))
+        return Choice(run, nets, left, self._held_out_scores(given, nets, splits))
 
-    def _held_out_scores(self, given, nets):
+    def _held_out_scores(self, given, nets, splits):
         """The scores of rows by the nets that were not trained on them."""
         scores = [
             self._score_samples(given.take(index[:ENOUGH_ROWS]).by_weight(), net)
-            for net, (_, index) in zip(nets, self._splits(len(given.X)), strict=True)
+            for net, (_, index) in zip(nets, splits, strict=True)
         ]
         return np.concatenate(scores)
 

@@ -50,6 +50,7 @@ VARIANTS = [
     (skae.DenoisingAutoencoder, {"noise": "masking"}, np.copy),
     (skae.DenoisingAutoencoder, {"noise": "swap"}, np.copy),
     (skae.Autoencoder, {"dropout": 0.1}, gappy),
+    (skae.Autoencoder, {"ordered": True}, gappy),
     (skae.VariationalAutoencoder, {"dispersion": "predicted", "free_bits": 0.1}, gappy),
 ]
 

@@ -12,6 +12,7 @@ from ..engine.objectives import Extended, Objective, observed_mean
 from ..engine.seeds import Redirected
 from ..nn.autoencoder import find
 from ..nn.ordered import Fading, Prefix
+from ..nn.randomness import Draws, drawing
 from .parameters import Parameters
 from .scores import ENOUGH_ROWS
 from .training import losses_of
@@ -69,10 +70,10 @@ def errors_by_length(objective, module, rows):
 
 
 def explained_by_length(module, rows):
-    """R2 of rows rebuilt of the first 1, 2, ... numbers of their codes."""
+    """R2 of rows rebuilt of the first 1, 2, ... numbers of their codes; 0 if rows do not differ."""
     total = rows.mean(observed_mean(rows.target.square(), rows.observed))
-    left = errors_by_length(Objective(), module, rows) / total
-    return 1 - left.double().cpu().numpy()
+    explained = total - errors_by_length(Objective(), module, rows)
+    return torch.where(total > 0, explained / total, 0.0).double().cpu().numpy()
 
 
 class OrderedMixin(Parameters):
@@ -193,7 +194,7 @@ class OrderedMixin(Parameters):
     def _shortened(self, net, size):
         """The net of the first numbers of the code: of each weight it has a corner."""
         trained, self.code_size_ = self.code_size_, size
-        with Redirected():
+        with drawing(Draws(self._seed)), Redirected():
             module = self._make_module()
         self.code_size_ = trained
         weights = net.module_.state_dict()

@@ -129,6 +129,18 @@ def test_auto_without_held_out_rows_and_without_a_refit(X):
         assert autoencoder.transform(X).shape == (80, autoencoder.code_size_)
 
 
+def test_rows_that_do_not_differ():
+    autoencoder = quick(Autoencoder, code_size="auto", ordered=True).fit(np.ones((20, 4)))
+    assert autoencoder.code_size_ == 1
+    assert_array_equal(autoencoder.explained_variance_ratio_, [0])
+
+
+def test_the_generators_of_the_process_are_left_alone(X):
+    before = torch.get_rng_state()
+    quick(Autoencoder, code_size="auto", ordered=True).fit(X)
+    assert_array_equal(torch.get_rng_state(), before)
+
+
 def test_auto_goes_on_with_what_it_kept(X):
     autoencoder = quick(Autoencoder, code_size="auto", ordered=True, warm_start=True).fit(X)
     size = autoencoder.code_size_

@@ -241,6 +241,7 @@ def compete(options):
         "self-training (SVC)": SelfTrainingClassifier(SVC(probability=True, random_state=0)),
     }
     found = tables(options.data)
+    found = {name: found[name] for name in options.tables or found}
     numbers, rows = ((20,), []) if options.quick else (options.table_labels, [])
     if options.quick:
         found = {"wine": found["wine"]}
@@ -417,6 +418,7 @@ def main():
     options = parser(__doc__)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options.add_argument("--labels", nargs="+", type=int, default=[100, 300, 1000, 3000])
+    options.add_argument("--tables", nargs="+", help="some of the tables")
     options.add_argument("--table-labels", nargs="+", type=int, default=[10, 20, 50, 100, 500])
     options.add_argument("--draws", type=int, default=3)
     options.add_argument("--picture", type=Path, default=Path("labels.png"))

@@ -116,8 +116,9 @@ class AutoencoderClassifier(ClassifierMixin, SupervisedAutoencoder):
         The classes.
     encoder_ : estimator
         The fitted autoencoder, trained on by the labels. It takes X as it is.
-    start_ : {"codes", "rows", "both"}
-        What the logistic regression stands on.
+    start_ : {"codes", "rows", "both", "random"}
+        What the logistic regression stands on; "random" is a layer of 500 random units over
+        both, tried for fewer than 1 000 labels of a table and without ``head_layer_sizes``.
     start_scores_ : dict
         Mean Brier score of held-out labeled rows for each of these, before training.
     n_iter_ : int

@@ -38,8 +38,13 @@ class TrainedHead:
         hidden = (features - self.center.astype(dtype)) / self.scale.astype(dtype)
         outputs = affine(hidden, self.linear)
         for i, layer in enumerate(self.layers):
-            hidden = affine(hidden * expit(hidden) if i else hidden, layer)
+            hidden = affine(silu(hidden) if i else hidden, layer)
         return outputs + hidden if self.layers else outputs
+
+
+def silu(x):
+    """``x`` times its sigmoid."""
+    return x * expit(x)
 
 
 def affine(x, layer):

@@ -4,13 +4,51 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .head import silu
+
 FOLDS_BELOW = 1000  # labeled rows: for more, one random split is choice enough
 N_FOLDS = 5
 HELD_OUT = 0.2
 # Penalties are tried on so many labeled rows at most, and the last fit is on so many.
 ROWS_TO_TRY = 4000
 ROWS_TO_FIT = 20_000
-KINDS = ("rows", "codes", "both")
+KINDS = ("rows", "codes", "both", "random")
+# Units of random weights, how far these spread, and the labeled rows from which on they are not
+# tried: so many can be trained on instead.
+N_UNITS, SPREAD, UNITS_BELOW = 500, 2.0, 1000
+
+
+class RandomUnits(NamedTuple):
+    """A hidden layer over codes and rows that is drawn, and what standardizes it.
+
+    A linear model of many of them is one of a kernel, and bends where few labels say so (Rahimi &
+    Recht, 2008).
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    center: np.ndarray
+    scale: float
+
+    @classmethod
+    def draw(cls, features, rng):
+        """For standardized features: the units vary together as much as these do."""
+        n = features.shape[1]
+        weight = rng.normal(size=(N_UNITS, n)) * SPREAD / np.sqrt(n)
+        bias = rng.normal(size=N_UNITS) * SPREAD / 2
+        some = features[:: -(-len(features) // ROWS_TO_TRY)]
+        hidden = silu(some @ weight.T + bias)
+        scale = np.sqrt(hidden.var(axis=0).mean() * N_UNITS / n)
+        return cls(weight, bias, hidden.mean(axis=0), float(scale) or 1.0)
+
+    def of(self, features):
+        """Standardized units of standardized features."""
+        return (silu(features @ self.weight.T + self.bias) - self.center) / self.scale
+
+    def layers(self, weight, bias):
+        """Both layers of a linear model of the units."""
+        weight = weight / self.scale
+        return (self.weight, self.bias), (weight, bias - weight @ self.center)
 
 
 class Features(NamedTuple):
@@ -23,28 +61,42 @@ class Features(NamedTuple):
     n_codes: int
     center: np.ndarray
     scale: np.ndarray
+    units: RandomUnits | None = None
 
     @classmethod
-    def learn(cls, codes, rows, has_axes):
-        """Of all rows; columns of a table have each its own scale, those of an image one."""
+    def learn(cls, codes, rows, has_axes, rng=None):
+        """Of all rows; columns of a table have each its own scale, those of an image one.
+
+        There are random units if they can be drawn.
+        """
         center = np.concatenate([codes.mean(axis=0), rows.mean(axis=0)])
         spread = codes.std(axis=0), rows.std(axis=0)
         scale = np.concatenate([shared(spread[0]), shared(spread[1]) if has_axes else spread[1]])
         scale = np.where(scale > 0, scale, 1.0)
-        return cls(np.hstack([codes, rows]), codes.shape[1], center, scale)
+        features = cls(np.hstack([codes, rows]), codes.shape[1], center, scale)
+        if rng is None:
+            return features
+        return features._replace(units=RandomUnits.draw(features.of("both", slice(None)), rng))
+
+    @property
+    def kinds(self):
+        """The kinds of features that there are."""
+        return KINDS if self.units is not None else KINDS[:-1]
 
     def part(self, kind):
-        """The numbers of one kind of features."""
+        """The numbers that one kind of features is made of."""
         return {
             "codes": slice(None, self.n_codes),
             "rows": slice(self.n_codes, None),
             "both": slice(None),
+            "random": slice(None),
         }[kind]
 
     def of(self, kind, index):
         """Those features of some rows, standardized."""
         part = self.part(kind)
-        return (self.values[index][:, part] - self.center[part]) / self.scale[part]
+        values = (self.values[index][:, part] - self.center[part]) / self.scale[part]
+        return self.units.of(values) if kind == "random" else values
 
 
 def shared(spread):
@@ -90,7 +142,7 @@ def choose_start(model, features, labels, weights, first_kind, rng):
     """
     some = rng.permutation(len(labels))[:ROWS_TO_TRY]
     splits = split_labels(model.strata(labels[some]), rng)
-    kinds = sorted(KINDS, key=lambda kind: kind != first_kind)
+    kinds = sorted(features.kinds, key=lambda kind: kind != first_kind)
     if not splits:
         return Start(first_kind, model.penalties[0], {})
     errors = {}

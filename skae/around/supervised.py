@@ -40,7 +40,7 @@ from ..rows.units import in_units
 from ..rows.weights import check_sample_weights
 from .head import TrainedHead
 from .labels import distinct
-from .linear_start import Features, choose_start, fit_start, split_labels
+from .linear_start import N_UNITS, UNITS_BELOW, Features, choose_start, fit_start, split_labels
 
 # "auto" settings, chosen on MNIST and on half of the tables of benchmarks/labels.py.
 RECONSTRUCTION_WEIGHT = 0.3
@@ -49,6 +49,9 @@ STEPS_PER_EPOCH = 100
 MAX_EPOCHS = 15
 N_FOLDS = 3
 PATIENCE = 5
+# Standard errors by which held-out labels must gain: where they are few, one is all that most of
+# what training gains comes to.
+N_ERRORS = 0.5
 
 
 class SupervisedAutoencoder(
@@ -87,8 +90,8 @@ class SupervisedAutoencoder(
         rows, labels, weights = self._arranged(rows, labels, sample_weight)
         handed = Formatted(rows, self._format)
         self.encoder_ = self._pretrained(given, handed)
-        features = self._features(handed)
         rng = np.random.RandomState(self._seed % 2**32)
+        features = self._features(handed, len(labels), rng)
         model, weights = self._linear_model(), self._label_weights(labels, weights)
         labels = self._in_units(labels)
         # A table's columns predict by themselves; a pixel says little.
@@ -174,10 +177,12 @@ class SupervisedAutoencoder(
         rows = in_units(handed.values, self.encoder_.center_, self.encoder_.scale_)
         return np.nan_to_num(rows, nan=0.0)
 
-    def _features(self, handed):
+    def _features(self, handed, n_labels, rng):
         codes, rows = self._codes(handed), self._in_net_units(handed)
         has_axes = self._format.shape is not None
-        return Features.learn(codes.astype(np.float64), rows.astype(np.float64), has_axes)
+        draws = not has_axes and n_labels < UNITS_BELOW and len(self.head_layer_sizes) == 0
+        codes, rows = codes.astype(np.float64), rows.astype(np.float64)
+        return Features.learn(codes, rows, has_axes, rng if draws else None)
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -231,6 +236,7 @@ class SupervisedAutoencoder(
                 max_epochs=max_epochs,
                 patience=self.n_iter_no_change if held else math.inf,
                 tol=0.0,
+                n_errors=N_ERRORS,
                 progress=Progress(type(self).__name__, name, max_epochs, self.verbose),
             )
 
@@ -240,22 +246,24 @@ class SupervisedAutoencoder(
         kept = np.arange(len(labels))[kept]
         few = features._replace(values=features.values[kept])
         weight, bias = fit_start(model, few, labels[kept], weights[kept], start)
-        part = features.part(start.kind)
-        if start.kind == "rows":  # the codes are there, for training to find a use for
-            part = features.part("both")
-            weight = np.hstack([np.zeros((len(weight), features.n_codes)), weight])
+        n_outputs, hidden, layers = len(weight), self.head_layer_sizes, [(weight, bias)]
         sees_rows = start.kind != "codes"
+        part = features.part("both" if sees_rows else "codes")
+        if start.kind == "rows":  # the codes are there, for training to find a use for
+            layers = [(np.hstack([np.zeros((n_outputs, features.n_codes)), weight]), bias)]
+        elif start.kind == "random":
+            hidden, layers = (N_UNITS,), features.units.layers(weight, bias)
         make_head = partial(
             Head,
             as_float(features.center[part]),
             as_float(features.scale[part]),
-            self.head_layer_sizes,
-            len(weight),
+            hidden,
+            n_outputs,
         )
         check_size(make_head, {"head_layer_sizes": self.head_layer_sizes})
         with drawing(Draws(self._seed)), Redirected():
             head = make_head()
-        head.start_at(as_float(weight), as_float(bias))
+        head.start_at(*(map(as_float, layer) for layer in layers))
         module = copy.deepcopy(parts.module)
         for parameter in module.parameters():
             parameter.requires_grad_(not self.freeze)

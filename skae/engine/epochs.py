@@ -36,6 +36,7 @@ def train(
     progress,
     patience=math.inf,
     tol=0.0,
+    n_errors=1.0,
     watch=None,
     keep_interrupted=False,
     checkpoint=None,
@@ -46,8 +47,8 @@ def train(
     trained on. Training ends after ``max_epochs``, or when the loss has not fallen by the share
     ``tol`` in ``patience`` epochs and the learning rate has fallen, or when ``watch(nets)`` is
     true, or at Ctrl-C: it is raised, unless what was learned is to be kept. A best epoch that is
-    not better than epoch 0 by the share ``tol``, and by the standard error of the difference, is
-    epoch 0.
+    not better than epoch 0 by the share ``tol``, and by ``n_errors`` standard errors of the
+    difference, is epoch 0.
 
     Nets with held-out rows are left as they were at the best epoch. ``progress`` is told of the
     epochs. With a ``checkpoint`` training goes on from where that was written, to the same bits.
@@ -112,7 +113,7 @@ def train(
     if validated:
         restore(nets, run.best_states)
         gains = first_errors - evaluate(nets, held)[1]
-        needed = max(margin(run.losses[0]), gains.std() / math.sqrt(len(gains)))
+        needed = max(margin(run.losses[0]), n_errors * gains.std() / math.sqrt(len(gains)))
         if run.losses[0] - run.losses[run.best_epoch] <= needed:
             run.best_epoch = 0
             restore(nets, first_states)

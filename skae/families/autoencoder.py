@@ -155,7 +155,7 @@ class Autoencoder(OrderedMixin, BaseAutoencoder):
         The same on held-out rows, starting with epoch 0; None without early stopping.
     best_loss_ : float
         Held-out loss of the chosen epoch, or the smallest training loss if nothing was held out.
-    explained_variance_ratio_ : ndarray of shape (code_size_,)
+    explained_variance_ratio_ : ndarray of shape (`code_size_`,)
         Share of the variance of training rows (of at most 1 000) that each number of an ordered
         code adds to what those before it rebuild.
     code_density_ : estimator

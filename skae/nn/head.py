@@ -35,10 +35,17 @@ class Head(nn.Module):
         return outputs if self.path is None else outputs + self.path(features)
 
     @torch.no_grad()
-    def start_at(self, weight, bias):
-        """Start at a linear model of standardized features."""
-        self.linear.weight.copy_(weight)
-        self.linear.bias.copy_(bias)
+    def start_at(self, *layers):
+        """Start at linear maps, weights and biases: of standardized features, or of layers."""
+        layered = len(layers) > 1
+        for layer, (weight, bias) in zip(
+            self.layers if layered else [self.linear], layers, strict=True
+        ):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+        if layered:
+            self.linear.weight.zero_()
+            self.linear.bias.zero_()
 
     @property
     def layers(self):

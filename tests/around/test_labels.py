@@ -108,7 +108,7 @@ def test_unlabeled_rows_help(digits, monkeypatch):
     assert classifier.score(X[1000:], y[1000:]) > start.score(X[1000:], y[1000:]) + 0.04
 
 
-@pytest.mark.parametrize("kind", ["codes", "rows", "both"])
+@pytest.mark.parametrize("kind", ["codes", "rows", "both", "random"])
 @pytest.mark.parametrize("cls", SUPERVISED)
 def test_epoch_0_is_a_linear_model_of_features(cls, kind, X, monkeypatch):
     chosen = lambda model, *rest: linear_start.Start(kind, model.penalties[0], {})  # noqa: E731
@@ -122,6 +122,9 @@ def test_epoch_0_is_a_linear_model_of_features(cls, kind, X, monkeypatch):
     scale = np.sqrt(np.mean(codes.var(axis=0)))
     parts = {"codes": [codes / scale], "rows": [X / X.std(axis=0)]}
     parts["both"] = parts["codes"] + parts["rows"]
+    center = [(part - part.mean(axis=0)) for part in parts["both"]]
+    units = linear_start.RandomUnits.draw(np.hstack(center), np.random.RandomState(0))
+    parts["random"] = [units.of(np.hstack(center))]
     features = np.hstack(parts[kind])
     if cls is AutoencoderClassifier:
         model = LogisticRegression(max_iter=1000).fit(features[known], y[known])
@@ -174,7 +177,7 @@ def test_a_frozen_encoder_stays_as_it_is(sizes, X):
 def test_a_hidden_layer_is_silent_at_the_start_and_then_speaks(X):
     y = labels_for(AutoencoderClassifier, X)
     start, without = (
-        trained(head_layer_sizes=sizes, max_epochs=0).fit(X, y) for sizes in [(4,), ()]
+        trained(head_layer_sizes=sizes, max_epochs=0).fit(X, y) for sizes in [(4,), (3,)]
     )
     assert_allclose(start.predict_proba(X), without.predict_proba(X), rtol=1e-6)
     classifier = trained(head_layer_sizes=(4, 3)).fit(X, y)

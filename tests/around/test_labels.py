@@ -136,6 +136,28 @@ def test_epoch_0_is_a_linear_model_of_features(cls, kind, X, monkeypatch):
     assert_allclose(said, expected, atol=2e-3 * np.std(expected))
 
 
+def test_random_units_bend_where_lines_cannot(tmp_path):
+    """Rows near the origin, and rows far from it."""
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    far = np.square(X).sum(axis=1)
+    inside = small(hidden_layer_sizes=(8,))
+    y = (far > np.median(far)).astype(int)
+    few = np.where(np.arange(300) < 80, y, -1)
+    classifier = AutoencoderClassifier(inside, max_epochs=2, random_state=0).fit(X, few)
+    assert classifier.start_ == "random"
+    assert classifier.score(X[80:], y[80:]) > 0.85
+    assert LogisticRegression().fit(X[:80], y[:80]).score(X[80:], y[80:]) < 0.65
+    classifier.save(tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+    numbers = np.where(np.arange(300) < 80, far, np.nan)
+    regressor = AutoencoderRegressor(inside, max_epochs=0, random_state=0).fit(X, numbers)
+    assert regressor.start_ == "random"
+    assert regressor.score(X[80:], far[80:]) > 0.9
+    # With many labels, or layers of the user's, none are drawn.
+    assert "random" not in trained(head_layer_sizes=(4,)).fit(X, few).start_scores_
+
+
 def test_training_that_gains_nothing_leaves_the_linear_model(X):
     """Labels at random: no net knows them better."""
     y = np.random.default_rng(0).integers(0, 2, len(X))

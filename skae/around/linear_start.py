@@ -13,9 +13,10 @@ HELD_OUT = 0.2
 ROWS_TO_TRY = 4000
 ROWS_TO_FIT = 20_000
 KINDS = ("rows", "codes", "both", "random")
-# Units of random weights, how far these spread, and the labeled rows from which on they are not
-# tried: so many can be trained on instead.
-N_UNITS, SPREAD, UNITS_BELOW = 500, 2.0, 1000
+# Units of random weights, how far these spread, and for how many labels they are tried: of 20 they
+# learned no more than lines did, and more than 1 000 can be trained on.
+N_UNITS, SPREAD = 500, 2.0
+LABELS_FOR_UNITS = range(30, 1000)
 
 
 class RandomUnits(NamedTuple):

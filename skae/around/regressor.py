@@ -75,7 +75,7 @@ class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
         The fitted autoencoder, trained on by the numbers. It takes X as it is.
     start_ : {"codes", "rows", "both", "random"}
         What the ridge regression stands on; "random" is a layer of 500 random units over
-        both, tried for fewer than 1 000 labels of a table and without ``head_layer_sizes``.
+        both, tried for 30 to 1 000 labels of a table and without ``head_layer_sizes``.
     start_scores_ : dict
         Mean squared error of held-out standardized numbers for each of these, before training.
     n_iter_ : int

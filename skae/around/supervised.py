@@ -40,7 +40,7 @@ from ..rows.units import in_units
 from ..rows.weights import check_sample_weights
 from .head import TrainedHead
 from .labels import distinct
-from .linear_start import N_UNITS, UNITS_BELOW, Features, choose_start, fit_start, split_labels
+from .linear_start import LABELS_FOR_UNITS, N_UNITS, Features, choose_start, fit_start, split_labels
 
 # "auto" settings, chosen on MNIST and on half of the tables of benchmarks/labels.py.
 RECONSTRUCTION_WEIGHT = 0.3
@@ -180,7 +180,7 @@ class SupervisedAutoencoder(
     def _features(self, handed, n_labels, rng):
         codes, rows = self._codes(handed), self._in_net_units(handed)
         has_axes = self._format.shape is not None
-        draws = not has_axes and n_labels < UNITS_BELOW and len(self.head_layer_sizes) == 0
+        draws = n_labels in LABELS_FOR_UNITS and not has_axes and len(self.head_layer_sizes) == 0
         codes, rows = codes.astype(np.float64), rows.astype(np.float64)
         return Features.learn(codes, rows, has_axes, rng if draws else None)
 

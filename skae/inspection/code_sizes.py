@@ -11,6 +11,7 @@ from .opening import all_opened
 
 SIZES = ("code_size", "n_components")
 TOLERANCE = 0.01
+MOST_TICKS = 10
 
 
 class SizeCurve(NamedTuple):
@@ -152,6 +153,8 @@ class CodeSizeDisplay:
         sizes = sorted({int(size) for curve in self.curves.values() for size in curve.sizes})
         if sizes[0] > 0 and sizes[-1] >= 8 * sizes[0]:
             ax.set_xscale("log", base=2)
+        if len(sizes) > MOST_TICKS:  # the powers of two have room
+            sizes = [size for size in sizes if size & (size - 1) == 0]
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.minorticks_off()
         ax.set(xlabel="code size", ylabel=self.score_name)

@@ -148,12 +148,14 @@ def choose_start(model, features, labels, weights, first_kind, rng):
         return Start(first_kind, model.penalties[0], {})
     errors = {}
     for kind in kinds:
+        folds = [
+            [(features.of(kind, i), i) for i in (some[kept], some[held])] for kept, held in splits
+        ]
         for penalty in model.penalties:
             parts = []
-            for kept, held in splits:
-                kept, held = some[kept], some[held]
-                linear = model.fit(features.of(kind, kept), labels[kept], weights[kept], penalty)
-                outputs = features.of(kind, held) @ linear[0].T + linear[1]
+            for (x, kept), (x_held, held) in folds:
+                weight, bias = model.fit(x, labels[kept], weights[kept], penalty)
+                outputs = x_held @ weight.T + bias
                 parts.append(model.errors(outputs, labels[held]) * weights[held])
             errors[kind, penalty] = np.concatenate(parts)
     total = sum(weights[some[held]].sum() for _, held in splits)

@@ -246,13 +246,13 @@ class SupervisedAutoencoder(
         kept = np.arange(len(labels))[kept]
         few = features._replace(values=features.values[kept])
         weight, bias = fit_start(model, few, labels[kept], weights[kept], start)
-        n_outputs, hidden, layers = len(weight), self.head_layer_sizes, [(weight, bias)]
+        n_outputs, hidden = len(weight), self.head_layer_sizes
         sees_rows = start.kind != "codes"
         part = features.part("both" if sees_rows else "codes")
         if start.kind == "rows":  # the codes are there, for training to find a use for
-            layers = [(np.hstack([np.zeros((n_outputs, features.n_codes)), weight]), bias)]
+            weight = np.hstack([np.zeros((n_outputs, features.n_codes)), weight])
         elif start.kind == "random":
-            hidden, layers = (N_UNITS,), features.units.layers(weight, bias)
+            hidden = (N_UNITS,)
         make_head = partial(
             Head,
             as_float(features.center[part]),
@@ -263,7 +263,11 @@ class SupervisedAutoencoder(
         check_size(make_head, {"head_layer_sizes": self.head_layer_sizes})
         with drawing(Draws(self._seed)), Redirected():
             head = make_head()
-        head.start_at(*(map(as_float, layer) for layer in layers))
+        if start.kind == "random":
+            layers = features.units.layers(weight, bias)
+            head.start_at_layers(*(map(as_float, layer) for layer in layers))
+        else:
+            head.start_at(as_float(weight), as_float(bias))
         module = copy.deepcopy(parts.module)
         for parameter in module.parameters():
             parameter.requires_grad_(not self.freeze)

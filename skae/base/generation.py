@@ -214,8 +214,7 @@ class GenerativeMixin:
     def _keep_codes(self, given):
         """Keep the codes of some training rows; their density is learned when it is asked for."""
         n = min(MOST_KEPT_ROWS, max(1, KEPT_NUMBERS // self.code_size_))
-        step = -(-len(given.X) // n)
-        rows = given.by_weight().take(slice(None, None, step))
+        rows = given.by_weight().thinned(n)
         codes = self._kept_codes = self._codes_for_density(rows)
         self._code_range = codes.min(axis=0), codes.max(axis=0)
         self._code_density = None

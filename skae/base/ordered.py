@@ -17,7 +17,6 @@ from .parameters import Parameters
 from .scores import ENOUGH_ROWS
 from .training import losses_of
 
-POWER = 1.0  # of the error so far that a row is weighed against, at the end of training
 LARGEST_AUTO = 64  # numbers of a code to choose from
 TOLERANCE = 0.01  # of the variance: what a code that is nearly as good may leave unexplained
 TIMES_AS_LONG = 4  # as one code size
@@ -36,7 +35,7 @@ class PrefixObjective(Extended):
             return batch.mean(self.error(output, batch, module))
         errors = self.objective.error(output, batch, module)
         prefix = find(module.decoder, Prefix)
-        loss = batch.mean(errors * prefix.weights(errors, POWER * module.progress))
+        loss = batch.mean(errors * prefix.weights(errors, module.progress))
         penalty = self.penalty(output, batch, module)
         return loss if penalty is None else loss + penalty
 
@@ -44,12 +43,11 @@ class PrefixObjective(Extended):
     def error(self, output, batch, module):
         prefix = find(module.decoder, Prefix)
         lengths = lengths_to_judge(prefix.code_size)
-        errors = (
-            self.objective.error(module.of_code(output.code[..., :k]), batch, module)
-            / (prefix.first[k - 1] + TOLERANCE)
-            for k in lengths
+        errors = errors_of_lengths(self.objective, module, output.code, batch, lengths)
+        firsts = (prefix.first[k - 1] + TOLERANCE for k in lengths)
+        return sum(error / first for error, first in zip(errors, firsts, strict=True)) / len(
+            lengths
         )
-        return sum(errors) / len(lengths)
 
     def row_error(self, output, batch, module):
         return self.objective.row_error(output, batch, module)
@@ -60,13 +58,21 @@ def lengths_to_judge(code_size):
     return [*(2**i for i in range(1, math.ceil(math.log2(code_size)))), code_size]
 
 
+def errors_of_lengths(objective, module, code, batch, lengths):
+    """The errors of rows that are rebuilt of so many first numbers of their codes, in turn."""
+    for k in lengths:
+        yield objective.error(module.of_code(code[..., :k]), batch, module)
+
+
 @torch.no_grad()
 def errors_by_length(objective, module, rows):
     """The mean error of rows rebuilt of the first 1, 2, ... numbers of their codes."""
     module.eval()
     code = module(*rows.inputs).code
-    outputs = (module.of_code(code[..., :k]) for k in range(1, code.shape[-1] + 1))
-    return torch.stack([rows.mean(objective.error(out, rows, module)) for out in outputs])
+    lengths = range(1, code.shape[-1] + 1)
+    return torch.stack(
+        [rows.mean(e) for e in errors_of_lengths(objective, module, code, rows, lengths)]
+    )
 
 
 def explained_by_length(module, rows):
@@ -139,8 +145,7 @@ class OrderedMixin(Parameters):
     def _start(self, module, rows):
         module = super()._start(module, rows)
         if self.ordered:
-            some = rows.take(torch.arange(0, len(rows), stride(len(rows)))).dense()
-            some = some.map(torch.Tensor.cpu)
+            some = rows.thinned(ENOUGH_ROWS).dense().map(torch.Tensor.cpu)
             errors = errors_by_length(super()._make_objective(), module, some)
             for part in module.decoder.modules():
                 if isinstance(part, Prefix | Fading):
@@ -188,8 +193,7 @@ class OrderedMixin(Parameters):
 
     def _some_rows_of(self, given):
         """Enough rows for a mean."""
-        some = given.by_weight().take(slice(None, None, stride(len(given.X))))
-        return self._as_rows(some).dense()
+        return self._as_rows(given.by_weight().thinned(ENOUGH_ROWS)).dense()
 
     def _shortened(self, net, size):
         """The net of the first numbers of the code: of each weight it has a corner."""
@@ -210,8 +214,3 @@ class OrderedMixin(Parameters):
 def enough(explained):
     """How many numbers explain nearly as much as any more do."""
     return 1 + int(np.argmax(explained >= explained.max() - TOLERANCE))
-
-
-def stride(n_rows):
-    """Of so many rows one in so many is enough for means."""
-    return -(-n_rows // ENOUGH_ROWS)

@@ -178,6 +178,10 @@ class Batch(NamedTuple):
             return values.mean(0)
         return torch.tensordot(self.weight.to(values.dtype), values, dims=1) / len(values)
 
+    def thinned(self, n_rows):
+        """Rows at even distances, at most so many."""
+        return self.take(torch.arange(0, len(self), -(-len(self) // n_rows)))
+
     def by_weight(self, n_rows=0):
         """Rows without weights, each in proportion to its own: so many, or as many as there are."""
         if self.weight is None:

@@ -96,7 +96,7 @@ def exact(tensor):
 @torch.no_grad()
 def linear_map(module, rows):
     """Weights and biases of the least squares from the codes of rows to their columns."""
-    rows = rows.take(torch.arange(0, len(rows), -(-len(rows) // MOST_ROWS)))
+    rows = rows.thinned(MOST_ROWS)
     codes = through(module, rows)[0]
     codes = torch.cat([codes, codes.new_ones(len(codes), 1)], dim=1)
     weight = codes.new_ones(len(codes), 1) if rows.weight is None else exact(rows.weight)[:, None]

@@ -23,16 +23,15 @@ class SizeCurve(NamedTuple):
     chosen: int  # the smallest size within the tolerance of the best
 
 
-class FirstNumbers(NamedTuple):
-    """An estimator of which the codes end after so many numbers."""
+class Encoded(NamedTuple):
+    """An estimator, and the codes that rows have by it, or the first numbers of them."""
 
     estimator: object
-    size: int
+    codes: object
 
     def transform(self, X):
-        """The first numbers of the codes."""
-        codes = self.estimator.transform(X)
-        return codes if codes.shape[1] == self.size else np.asarray(codes)[:, : self.size]
+        """The codes."""
+        return self.codes
 
     def inverse_transform(self, codes):
         """What these stand for."""
@@ -224,9 +223,12 @@ def curves_of_estimators(estimators, X, tolerance, names):
         if one.size is None:
             raise ValueError(f"{one.name} says no code size, neither code_size_ nor n_components_.")
         judged, rows = (estimator, X) if one.restores else (one.estimator, one.rows(X))
-        sizes = range(1, one.size + 1) if getattr(one.estimator, "ordered", False) else [one.size]
+        codes = {one.size: judged.transform(rows)}
+        if getattr(one.estimator, "ordered", False):
+            whole = np.asarray(codes[one.size])
+            codes |= {size: whole[:, :size] for size in range(1, one.size)}
         points.setdefault(one.name, []).extend(
-            (size, reconstruction_r2(FirstNumbers(judged, size), rows)) for size in sizes
+            (size, reconstruction_r2(Encoded(judged, z), rows)) for size, z in codes.items()
         )
     tolerance = TOLERANCE if tolerance is None else tolerance
     curves = {}

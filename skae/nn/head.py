@@ -35,22 +35,27 @@ class Head(nn.Module):
         return outputs if self.path is None else outputs + self.path(features)
 
     @torch.no_grad()
-    def start_at(self, *layers):
-        """Start at linear maps, weights and biases: of standardized features, or of layers."""
-        layered = len(layers) > 1
-        for layer, (weight, bias) in zip(
-            self.layers if layered else [self.linear], layers, strict=True
-        ):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
-        if layered:
-            self.linear.weight.zero_()
-            self.linear.bias.zero_()
+    def start_at(self, weight, bias):
+        """Start at a linear model of standardized features."""
+        set_layer(self.linear, weight, bias)
+
+    @torch.no_grad()
+    def start_at_layers(self, *layers):
+        """Start at a perceptron, weights and biases, with nothing beside it."""
+        set_layer(self.linear, 0.0, 0.0)
+        for layer, maps in zip(self.layers, layers, strict=True):
+            set_layer(layer, *maps)
 
     @property
     def layers(self):
         """The linear layers of the perceptron, first to last."""
         return [] if self.path is None else [m for m in self.path if isinstance(m, nn.Linear)]
+
+
+def set_layer(layer, weight, bias):
+    """Let a linear layer have this weight and bias."""
+    layer.weight.copy_(torch.as_tensor(weight))
+    layer.bias.copy_(torch.as_tensor(bias))
 
 
 class Predictor(nn.Module):

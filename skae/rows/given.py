@@ -50,6 +50,10 @@ class Given(NamedTuple):
         """The rows of the given numbers."""
         return Given(*(None if array is None else array[index] for array in self))
 
+    def thinned(self, n_rows):
+        """Rows at even distances, at most so many."""
+        return self.take(slice(None, None, -(-len(self.X) // n_rows)))
+
     def by_weight(self):
         """As many rows without weights, each in proportion to its own."""
         if self.weight is None:

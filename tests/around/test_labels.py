@@ -154,7 +154,9 @@ def test_random_units_bend_where_lines_cannot(tmp_path):
     regressor = AutoencoderRegressor(inside, max_epochs=0, random_state=0).fit(X, numbers)
     assert regressor.start_ == "random"
     assert regressor.score(X[80:], far[80:]) > 0.9
-    # With many labels, or layers of the user's, none are drawn.
+    # With a handful of labels, or layers of the user's, none are drawn.
+    handful = np.where(np.arange(300) < 20, y, -1)
+    assert "random" not in trained(max_epochs=0).fit(X, handful).start_scores_
     assert "random" not in trained(head_layer_sizes=(4,)).fit(X, few).start_scores_
 
 

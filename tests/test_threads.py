@@ -1,6 +1,9 @@
 """Fits in threads are fits in a row, to the bit, and leave the process as it was."""
 
 import random
+import re
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,3 +160,18 @@ def test_no_warning_filter_is_changed(X):
     before = list(warnings.filters)
     Autoencoder(**SMALL, max_epochs=1).fit(X)
     assert warnings.filters == before
+
+
+def test_mkl_is_told_where_the_number_of_threads_was_set():
+    """By a user, or by Accelerate: it then takes no notice of OpenMP's, and wakes threads for each
+    product of a small net, which takes a hundred times as long where another process works.
+    """
+    code = (
+        "import torch; from skae.engine.devices import threads_of_this_thread as of\n"
+        "torch.set_num_threads(2)\n"
+        "with of(1): within = torch.__config__.parallel_info()\n"
+        "print(within, torch.__config__.parallel_info())"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = re.findall(r"mkl_get_max_threads\(\) : (\d+)", said.stdout)
+    assert told in (["1", "2"], [])  # there are machines without MKL

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from .._errors import memory_bytes, unchanged_on_failure
 from .._sklearn import HasMethods, Interval, fit_context
 from ..base.autoencoder import BaseAutoencoder
+from ..base.lazily import LazyMixin, lazily
 from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
@@ -44,7 +45,7 @@ def has_rate(compressor):
     return compressor.rate is not None
 
 
-class AutoencoderCompressor(BlockFiles, NamesMixin, SavingMixin, BaseEstimator):
+class AutoencoderCompressor(LazyMixin, BlockFiles, NamesMixin, SavingMixin, BaseEstimator):
     r"""Compresses rows to bytes, with a bound on every entry's error, or to so many bits a row.
 
     The code :math:`z` of a row is rounded and written, and then, column by column, how far the
@@ -299,6 +300,7 @@ class AutoencoderCompressor(BlockFiles, NamesMixin, SavingMixin, BaseEstimator):
         return -8 * len(self.compress(X)) / (len(X) * len(self.max_error_))
 
     @available_if(has_rate)
+    @lazily
     def transform(self, X):
         """The codes of rows as bytes, with a ``rate``.
 
@@ -320,6 +322,7 @@ class AutoencoderCompressor(BlockFiles, NamesMixin, SavingMixin, BaseEstimator):
         return self.fit(X, y).transform(X)
 
     @available_if(has_rate)
+    @lazily
     def inverse_transform(self, X):
         """The rows that codes stand for, with a ``rate``.
 

@@ -18,6 +18,7 @@ from .._sklearn import (
     fit_context,
 )
 from ..base.autoencoder import BaseAutoencoder, takes_units_of
+from ..base.lazily import LazyMixin
 from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.seeds import draw_seed
@@ -34,7 +35,7 @@ ROWS_TO_HIDE = 2000
 HIDDEN = 0.1
 
 
-class AutoencoderImputer(NamesMixin, SavingMixin, BaseImputer):
+class AutoencoderImputer(LazyMixin, NamesMixin, SavingMixin, BaseImputer):
     r"""Fills the missing entries of a table by an autoencoder that is trained on what is observed.
 
     An observed entry stays as it is. A missing one becomes what the autoencoder rebuilds,

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._errors import unchanged_on_failure
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
+from ..base.lazily import LazyMixin
 from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..base.scores import ScoreOutlierMixin
@@ -46,7 +47,7 @@ TRIM_ROUNDS = 3
 
 
 class AutoencoderOutlierDetector(
-    NamesMixin, SavingMixin, ConformalMixin, ScoreOutlierMixin, BaseEstimator
+    LazyMixin, NamesMixin, SavingMixin, ConformalMixin, ScoreOutlierMixin, BaseEstimator
 ):
     r"""Detects outliers by what an autoencoder learned of the rows, and by their neighbors.
 

@@ -22,6 +22,7 @@ from .._sklearn import HasMethods, Interval, StrOptions
 from ..base.architecture import check_size
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.handover import handed_over, taken_back
+from ..base.lazily import LazyMixin
 from ..base.naming import NamesMixin
 from ..base.saving import SavingMixin
 from ..engine.batches import SparseRows
@@ -55,7 +56,12 @@ N_ERRORS = 0.5
 
 
 class SupervisedAutoencoder(
-    NamesMixin, SavingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    LazyMixin,
+    NamesMixin,
+    SavingMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Any rows and some labels: see :class:`AutoencoderClassifier`.
 

@@ -21,7 +21,6 @@ from ..engine.batches import Batch, SparseRows
 from ..engine.checks import check_trainable
 from ..engine.devices import resolve_device
 from ..engine.net import row_errors
-from ..engine.seeds import draw_seed
 from ..rows.blocks import is_streamed
 from ..rows.columns import Columns
 from ..rows.format import Formatted
@@ -41,6 +40,7 @@ from ..rows.weights import MOST_COPIES, weighed
 from .architecture import Architecture
 from .generation import GenerativeMixin
 from .going_on import check_goes_on, same
+from .lazily import LazyMixin
 from .naming import NamesMixin
 from .parameters import Parameters
 from .saving import NetSavingMixin
@@ -55,6 +55,7 @@ class BaseAutoencoder(
     TrainingMixin,
     ScoreOutlierMixin,
     GenerativeMixin,
+    LazyMixin,
     NamesMixin,
     StreamingMixin,
     NetSavingMixin,
@@ -102,7 +103,7 @@ class BaseAutoencoder(
         if self._streams and is_streamed(X):
             return self._fit_blocks(X, beside)
         net = self._net_to_go_on_with()
-        self._seed = draw_seed(self.random_state)
+        self._seed = self._draw_seed()
         return self._fit(self._read(X, net, **beside), net)
 
     @unchanged_on_failure
@@ -132,7 +133,7 @@ class BaseAutoencoder(
         first = not hasattr(self, "net_")
         if not first:
             check_goes_on(self, self._made_with)
-        self._seed = draw_seed(self.random_state)
+        self._seed = self._draw_seed()
         given = self._check_given(X, **given, reset=first, training=True)
         self._check_support(given, training=True)
         if first:
@@ -443,7 +444,7 @@ class BaseAutoencoder(
 
     def _as_rows(self, given, index=None):
         """All rows, or those of some numbers, as one `Batch` on the device, standardized."""
-        device = resolve_device(self.device)
+        device = resolve_device(self._ranks.device(self.device))
         X, target, condition, weight = given
         x = standardized(X, self.center_, self.scale_, index).to(device)
         if target is not None:

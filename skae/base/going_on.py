@@ -26,6 +26,7 @@ OF_THE_CALL = (
     "refit",
     "warm_start",
     "keep_interrupted",
+    "accelerator",
     "checkpoint",
     "contamination",
     "random_state",

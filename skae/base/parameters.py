@@ -123,6 +123,7 @@ class Parameters:
     keep_interrupted: bool = False
     checkpoint: Any = None
     device: Any = "auto"
+    accelerator: Any = None
     verbose: int = 0
     random_state: Any = None
     code_density: Any = None
@@ -165,6 +166,7 @@ class Parameters:
         "keep_interrupted": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
+        "accelerator": [HasMethods(["backward", "gather"]), StrOptions({"auto"}), None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "code_density": [HasMethods(["fit", "sample"]), None],

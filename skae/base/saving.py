@@ -102,8 +102,9 @@ class SavingMixin(DocumentedMixin):
         state = self.__getstate__()
         del state[VERSION]
         state.pop("_skl_callbacks", None)  # those of set_callbacks, which only watch a training
-        if "checkpoint" in state:  # a folder of this machine
-            state["checkpoint"] = None
+        for name in ("checkpoint", "accelerator"):  # a folder and processes of this machine
+            if name in state:
+                state[name] = None
         return state
 
     def _take_state_from_file(self, state):

@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import n_samples_of, safe_indexing
 from ..engine.batches import as_users_have_it
-from ..engine.seeds import draw_seed
 from ..engine.stream import Stream, ahead
 from ..nn.randomness import Draws, drawing
 from ..rows.blocks import Blocks, is_source
@@ -38,11 +37,16 @@ class StreamingMixin:
         if given:
             name = type(self).__name__
             raise ValueError(f"{given[0]} cannot be given with blocks: {name} streams X alone.")
-        blocks, net = Blocks(source), self._net_to_go_on_with()
+        blocks, net, ranks = Blocks(source), self._net_to_go_on_with(), self._ranks
         # Without a seed, a checkpoint gives one, of the sample: which must then be the same again.
         unseeded = self.random_state is None and self.checkpoint is not None
-        seed = self._seed = 0 if unseeded else draw_seed(self.random_state)
-        sample, n_rows = draw_sample(blocks, seed)
+        seed = self._seed = 0 if unseeded else self._draw_seed()
+        sample, n_rows, n_blocks = draw_sample(blocks, seed)
+        if n_blocks < ranks.n:
+            raise ValueError(
+                f"X has {n_blocks} block(s), fewer than the {ranks.n} processes of accelerator, "
+                "each of which reads its own: write Blocks(X, block_size=...) of a smaller size."
+            )
         n_held = min(MOST_HELD_OUT, math.ceil(self.validation_fraction * len(sample)))
         n_held = n_held if self.early_stopping and len(sample) >= 2 * n_held else 0
         given = self._read(sample.rows, net)
@@ -50,7 +54,7 @@ class StreamingMixin:
         last = sample.last_key(n_held)
 
         def batches(rng):
-            for place, block in ahead(blocks.numbered(rng)):
+            for place, block in ahead(blocks.numbered(rng, ranks.share)):
                 block = trained_on(block, keys_of(seed, place, block), last)
                 if n_samples_of(block):
                     read = self._check_given(block, training=True)
@@ -76,7 +80,7 @@ class StreamingMixin:
         with drawing(Draws(self._seed)):
             net = self._make_net(start, n_parts, net, self.callbacks, n_batches)
             held_rows = None if held is None else [self._hold_out(self._as_rows(held))]
-            stream = Stream(batches, n_part, self._seed)
+            stream = Stream(batches, max(1, n_part // self._ranks.n), self._seed)
             patience = math.ceil(self.n_iter_no_change * n_rows / n_part)  # passes
             run = self._train(
                 [net], [stream], held_rows, n_parts, patience, "fit blocks", data, context
@@ -125,9 +129,10 @@ class Sample:
 
 
 def draw_sample(blocks, seed):
-    """As many rows as `SAMPLE_BYTES` hold, each as likely, and how many there are in all."""
-    parts, keys, limit, n_rows = [], [], np.inf, 0
+    """As many rows as `SAMPLE_BYTES` hold, each as likely, and all rows and blocks in numbers."""
+    parts, keys, limit, n_rows, n_blocks = [], [], np.inf, 0, 0
     for place, block in blocks.numbered():
+        n_blocks += 1
         if is_source(block) or not (is_frame(block) or hasattr(block, "shape")):
             raise TypeError(f"X must give blocks of rows, but gave {type(block).__name__}.")
         n_rows += n_samples_of(block)
@@ -144,7 +149,7 @@ def draw_sample(blocks, seed):
     if not n_rows:
         raise ValueError("X has no rows: a minimum of 1 is required.")
     _, (rows,), (keys,) = pruned(parts, keys, n_most)
-    return Sample(rows, keys), n_rows
+    return Sample(rows, keys), n_rows, n_blocks
 
 
 def pruned(parts, keys, n):

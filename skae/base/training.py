@@ -17,8 +17,10 @@ from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, Run, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
 from ..engine.progress import Progress
+from ..engine.ranks import ranks_of
 from ..engine.readout import leave, leave_columns, linear_map
-from ..engine.seeds import Redirected
+from ..engine.seeds import Redirected, draw_seed
+from ..engine.stream import Stream
 from ..nn.randomness import Draws, drawing
 from .going_on import check_goes_on, retrains
 from .scores import ENOUGH_ROWS
@@ -30,7 +32,7 @@ FROM_SCRATCH = 3  # times as many, for a net that does not start at PCA or has n
 # Of rows with weights, so many are drawn in proportion, to learn from before training starts.
 ROWS_BY_WEIGHT = 4096
 # Parameters that no bit of a net follows from; and the seed, which is drawn from its parameter.
-ONLY_OF_THE_RUN = ("checkpoint", "verbose", "keep_interrupted", "random_state")
+ONLY_OF_THE_RUN = ("checkpoint", "verbose", "keep_interrupted", "random_state", "accelerator")
 # Of calls of `partial_fit` without end.
 EPOCHS_TO_REMEMBER = 200
 # The shortcut starts at its optimum, PCA: large steps would only shake it.
@@ -108,6 +110,15 @@ class TrainingMixin:
         context.call_on_fit_task_end(estimator=self, **data)
         return self
 
+    @property
+    def _ranks(self):
+        """The processes that train the net."""
+        return ranks_of(self.accelerator)
+
+    def _draw_seed(self):
+        """A seed, the same in all processes."""
+        return self._ranks.agreed(draw_seed(self.random_state))
+
     def _net_to_go_on_with(self):
         """The net that a warm start trains further, if there is one."""
         if not (self.warm_start and hasattr(self, "net_")):
@@ -155,6 +166,7 @@ class TrainingMixin:
                 max_epochs=1,
                 progress=Progress(type(self).__name__, "partial_fit", 1, verbose=0),
                 keep_interrupted=self.keep_interrupted,
+                ranks=self._ranks,
             )
         self._note_interruption(run)
         self._keep(given, net, n_iter + 1)
@@ -210,6 +222,8 @@ class TrainingMixin:
 
     def _train(self, nets, rows, held, max_epochs, patience, name, data, context):
         """`train`, watched by scikit-learn's callbacks."""
+        ranks = self._ranks
+        verbose = self.verbose if ranks.is_main else 0
         context = context.subcontext(task_name=name, max_subtasks=max_epochs)
         context.call_on_fit_task_begin(estimator=self, **data)
 
@@ -229,9 +243,10 @@ class TrainingMixin:
             patience=patience,
             tol=self.tol,
             watch=watch if hasattr(self, "_skl_callbacks") else None,
-            progress=Progress(type(self).__name__, name, max_epochs, self.verbose),
+            progress=Progress(type(self).__name__, name, max_epochs, verbose),
             keep_interrupted=self.keep_interrupted,
             checkpoint=self._key and Checkpoint(self.checkpoint, f"{self._key}-{name.split()[0]}"),
+            ranks=ranks.each_with_own_rows() if isinstance(rows[0], Stream) else ranks,
         )
         context.call_on_fit_task_end(estimator=self, **data)
         return run

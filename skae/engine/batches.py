@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from ..nn.randomness import generator
+from ..nn.shares import mean_of_all, part_of_mean
 from ..nn.tracing import is_traced
 
 # Rows are gathered for this many bytes of batches at once: one gather serves many steps, and
@@ -173,7 +174,17 @@ class Batch(NamedTuple):
         return Batch(**{**self._asdict(), **tensors})
 
     def mean(self, values):
-        """The mean over rows of what each has: ``values`` of shape (n, ...)."""
+        """The mean over rows of what each has, ``values`` of shape (n, ...), as a part of a loss.
+
+        Where the loss is a function of the mean, it takes `mean_of_all`.
+        """
+        return part_of_mean(self._mean(values))
+
+    def mean_of_all(self, values):
+        """The mean over rows, to go on with: over those of the other processes as well."""
+        return mean_of_all(self._mean(values))
+
+    def _mean(self, values):
         if self.weight is None:
             return values.mean(0)
         return torch.tensordot(self.weight.to(values.dtype), values, dims=1) / len(values)

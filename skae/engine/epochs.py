@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold, train_test_split
 from .checkpoints import NoCheckpoint
 from .devices import step_threads
 from .net import AutoencoderNet, Stopped, falls_at
+from .ranks import ALONE
 from .together import in_step
 
 FEWEST_ROWS_TO_HOLD_OUT = 10
@@ -40,6 +41,7 @@ def train(
     watch=None,
     keep_interrupted=False,
     checkpoint=None,
+    ranks=ALONE,
 ):
     """Train the nets in step and find the epoch at which their mean loss is lowest.
 
@@ -52,6 +54,7 @@ def train(
 
     Nets with held-out rows are left as they were at the best epoch. ``progress`` is told of the
     epochs. With a ``checkpoint`` training goes on from where that was written, to the same bits.
+    Processes of several ``ranks`` share the rows of each step, and end with the same nets.
     """
     held = held or [None] * len(nets)
     validated = held[0] is not None
@@ -60,23 +63,26 @@ def train(
     name = "valid_loss" if validated else "train_loss"
     margin = partial(nets[0].criterion_.margin, tol=tol)
     run = Run(cut_short=max_epochs > 0)
+    ranks.start(nets)
     if validated:
         first_states = run.best_states = states_of(nets)
         loss, first_errors = evaluate(nets, held)
-        run.losses.append(loss)
-    if checkpoint.read(run, nets):
+        run.losses.append(ranks.agreed(loss))
+    ended = checkpoint.read(run, nets)
+    ranks.wait()  # before another writes to what was read
+    if ended:
         return run
     first_epoch = len(run.losses) - validated + 1
     for net, train_rows, held_rows in zip(nets, rows, held, strict=True):
         net.notify("on_train_begin", X=train_rows, y=held_rows)
     checkpoint.restore_callbacks(nets)
-    trainer = in_step(nets, rows, held)
+    trainer = in_step(nets, rows, held, ranks)
     try:
         with progress.since(first_epoch), step_threads(nets[0], rows[0]):
             for epoch in range(first_epoch, max_epochs + 1):
                 trainer.epoch()
                 losses = [net.history[-1, name] for net in nets]
-                loss = np.average(losses, weights=sizes)
+                loss = ranks.agreed(np.average(losses, weights=sizes))
                 progress.epoch(epoch, loss)
                 check_finite(loss, epoch, nets[0])
                 if loss < min(run.losses, default=math.inf):
@@ -92,7 +98,8 @@ def train(
                 if stalled or (watch is not None and watch(nets)):
                     run.cut_short = False
                     break
-                checkpoint.write(run, nets)
+                if ranks.is_main:
+                    checkpoint.write(run, nets)
     except KeyError as error:
         if "valid_loss" not in str(error):
             raise
@@ -112,13 +119,13 @@ def train(
         net.notify("on_train_end", X=train_rows, y=held_rows)
     if validated:
         restore(nets, run.best_states)
-        gains = first_errors - evaluate(nets, held)[1]
+        gains = ranks.agreed(first_errors - evaluate(nets, held)[1])
         needed = max(margin(run.losses[0]), n_errors * gains.std() / math.sqrt(len(gains)))
         if run.losses[0] - run.losses[run.best_epoch] <= needed:
             run.best_epoch = 0
             restore(nets, first_states)
         run.best_states = None
-    if not run.interrupted:
+    if ranks.is_main and not run.interrupted:
         checkpoint.write(run, nets, ended=True)
     if run.losses:
         progress.end(len(run.losses) - validated, min(run.losses), run.best_epoch)

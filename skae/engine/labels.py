@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ..nn.randomness import generator, randn
 from .batches import Batch
 from .net import AutoencoderNet, n_inference_steps
+from .ranks import ALONE
 
 # The direction in which a row is moved is found by a step of this share of its own length.
 PROBE = 0.01
@@ -256,7 +257,7 @@ class LabelNet(AutoencoderNet):
         parts = torch.arange(len(dataset)).tensor_split(n_inference_steps(dataset.x))
         return [dataset.take(part) for part in parts]
 
-    def train_step(self, batch, **fit_params):
-        step = super().train_step(batch, **fit_params)
+    def train_step(self, batch, ranks=ALONE):
+        step = super().train_step(batch, ranks)
         self.module_.follow(self.step_)
         return step

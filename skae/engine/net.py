@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 
 from .batches import Batch, Batches, SparseRows, as_tensor, dense
 from .checks import factor_of
+from .devices import threads_for
+from .ranks import ALONE
 from .seeds import redirecting
 from .stream import Stream
 
@@ -152,9 +155,15 @@ class AutoencoderNet(NeuralNet):
             raise not_compiled(error) from error
         self.compiles = True
 
-    def get_split_datasets(self, X, y=None, **fit_params):
-        """``X`` holds the rows to train on, ``y`` the held-out rows or None."""
-        return X, y
+    def epoch(self, rows, held=None, ranks=ALONE):
+        """Train for an epoch, and note the loss of the held-out rows, if there are any."""
+        data = {"dataset_train": rows, "dataset_valid": held}
+        batches = self.get_iterator(rows, training=True)  # of a stream, by the epochs so far
+        self.notify("on_epoch_begin", **data)
+        self.run_single_epoch(batches, True, "train", partial(self.train_step, ranks=ranks))
+        if held is not None:
+            self.run_single_epoch(self.get_iterator(held), False, "valid", self.validation_step)
+        self.notify("on_epoch_end", **data)
 
     def get_iterator(self, dataset, training=False):
         if training:
@@ -163,9 +172,7 @@ class AutoencoderNet(NeuralNet):
             return Batches(dataset, self.n_batches, shuffle=True)
         return Batches(dataset, n_inference_steps(dataset.x), shuffle=False)
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        if iterator is None:
-            return
+    def run_single_epoch(self, iterator, training, prefix, step_fn):
         losses, sizes = [], []
         self._set_training(training)
         if training:
@@ -208,19 +215,21 @@ class AutoencoderNet(NeuralNet):
             for parameter in group["params"]:  # zero_grad() takes 8 % of a small step
                 parameter.grad = None
 
-    def train_step(self, batch, **fit_params):
+    def train_step(self, batch, ranks=ALONE):
         self.before_step(self.optimizer_)
-        with self._redirecting():
-            output = self._forward(batch)
-            loss = self.criterion_(output, batch, self.module_)
-        loss.backward()
+        with ranks.sharing(batch) as batch, self._redirecting():
+            with ranks.autocast():
+                output = self._forward(batch)
+                loss = self.criterion_(output, batch, self.module_)
+            loss.backward()
+        loss = ranks.averaged(loss.detach(), self.optimizer_)
         if self._batch_callbacks:
             parameters = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         with self._redirecting_optimizer():
             self.optimizer_.step()
         self.step_ += 1
-        return {"loss": loss.detach(), "y_pred": output}
+        return {"loss": loss, "y_pred": output}
 
     def _forward(self, batch):
         if not self.compiles:
@@ -232,7 +241,7 @@ class AutoencoderNet(NeuralNet):
         except TorchDynamoException as error:
             raise not_compiled(error) from error
 
-    def validation_step(self, batch, **fit_params):
+    def validation_step(self, batch):
         with torch.no_grad(), self._redirecting():
             output = self._forward(batch)
             return {"loss": self.criterion_(output, batch, self.module_), "y_pred": output}
@@ -241,11 +250,13 @@ class AutoencoderNet(NeuralNet):
         """The criterion on ``rows``, and what each of them adds to it; no epoch is recorded."""
         self._set_training(False)
         total, errors = 0.0, []
-        for batch in self.get_iterator(rows):
-            step = self.validation_step(batch)
-            total += step["loss"].item() * len(batch)
-            error = self.criterion_.error(step["y_pred"], batch, self.module_)
-            errors.append(error if batch.weight is None else error * batch.weight)
+        batches = self.get_iterator(rows)
+        with threads_for(self.module_, len(rows) // len(batches)):
+            for batch in batches:
+                step = self.validation_step(batch)
+                total += step["loss"].item() * len(batch)
+                error = self.criterion_.error(step["y_pred"], batch, self.module_)
+                errors.append(error if batch.weight is None else error * batch.weight)
         return total / len(rows), torch.cat(errors).double().cpu().numpy()
 
     # -- inference ----------------------------------------------------------------------------
@@ -277,7 +288,7 @@ class AutoencoderNet(NeuralNet):
         n_steps = n_inference_steps(tensors[0])
         slices = ([t] * n_steps if t is None else t.tensor_split(n_steps) for t in tensors)
         for rows in zip(*slices, strict=True):
-            with torch.inference_mode():
+            with torch.inference_mode(), threads_for(module, len(rows[0])):
                 rows = (None if tensor is None else dense(tensor.to(device)) for tensor in rows)
                 part = function(module, *rows).cpu().numpy()
             yield part

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..nn.layers import column_mask, log_probability
+from ..nn.shares import part_of_mean
 
 
 def squared_error(output, target, units):
@@ -58,7 +59,7 @@ class Objective(nn.Module):
 
     def forward(self, output, batch, module):
         if batch.observed is None and batch.weight is None:  # one mean does for two
-            error = self.entries(output, batch, module).mean()
+            error = part_of_mean(self.entries(output, batch, module).mean())
         else:
             error = batch.mean(self.average(self.entries(output, batch, module), batch.observed))
         penalty = self.penalty(output, batch, module)

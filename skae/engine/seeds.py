@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..nn.randomness import DRAWS, generator
+from ..nn.randomness import DRAWS, generator, kept
 
 
 def draw_seed(random_state):
@@ -54,8 +54,8 @@ class Redirected(TorchDispatchMode):
             return fill(like, generator(device))
         if func is torch.ops.aten.native_dropout.default:
             x, p = given["input"], given["p"]
-            kept = torch.empty_like(x).bernoulli_(1 - p, generator=generator(device))
-            return x * kept / (1 - p), kept.bool()
+            mask = kept(x, 1 - p)
+            return x * mask / (1 - p), mask.bool()
         seeded = with_generator(func)
         if seeded is None:  # a library's own kernel, such as cuDNN's recurrent dropout
             return func(*args, **kwargs)

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from .batches import Batch
+from .devices import set_threads
 
 
 def ahead(iterator):
     """The same, of which a thread makes the next while the last is used."""
     end = object()
-    with ThreadPoolExecutor(1) as reader:
+    with ThreadPoolExecutor(1, initializer=set_threads, initargs=(1,)) as reader:
         coming = reader.submit(next, iterator, end)
         while (item := coming.result()) is not end:
             coming = reader.submit(next, iterator, end)

@@ -15,16 +15,18 @@ from ..nn.layers import ACTIVATIONS
 from .batches import Batch
 from .net import AutoencoderNet
 from .optimizers import OPTIMIZERS
+from .ranks import ALONE
 
 # Layers of torch that do with rows of shape (n_nets, n_rows, n) what they do with (n_rows, n).
 STACK = (nn.Sequential, nn.Linear, *ACTIVATIONS.values())
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def in_step(nets, rows, held):
+def in_step(nets, rows, held, ranks):
     """How the nets are trained, epoch by epoch: together where all of their parts can be."""
-    way = Together if len(nets) > 1 and can_stack(nets, rows) else Apart
-    return way(nets, rows, held)
+    if len(nets) > 1 and ranks is ALONE and can_stack(nets, rows):
+        return Together(nets, rows, held)
+    return Apart(nets, rows, held, ranks)
 
 
 def can_stack(nets, rows):
@@ -58,14 +60,14 @@ def has_hooks(part):
 class Apart:
     """Each net for itself."""
 
-    def __init__(self, nets, rows, held):
-        self.nets = nets
+    def __init__(self, nets, rows, held, ranks):
+        self.nets, self._ranks = nets, ranks
         self._data = list(zip(nets, rows, held, strict=True))
 
     def epoch(self):
         """Train each for an epoch, and watch it on its held-out rows, if there are any."""
         for net, train_rows, held_rows in self._data:
-            net.fit_loop(train_rows, held_rows, epochs=1)
+            net.epoch(train_rows, held_rows, self._ranks)
 
     def end(self):
         """Leave the nets as they are."""

@@ -5,6 +5,7 @@ import math
 import torch
 
 from ..nn.randomness import randn
+from ..nn.shares import rows_of_all
 from ..nn.variational import divergence, log_ratio
 from .objectives import Extended
 
@@ -69,9 +70,9 @@ class VariationalObjective(Extended):
             beta *= module.progress / self.kl_warmup
         if self.divergence == "mmd":
             prior = module.random(randn, output.code.shape, output.code)
-            return beta * discrepancy(output.code, prior)
+            return beta * discrepancy(rows_of_all(output.code), rows_of_all(prior))
         if self.free_bits:
-            kl = batch.mean(divergence(output.posterior)).clamp(min=self.free_bits).sum()
+            kl = batch.mean_of_all(divergence(output.posterior)).clamp(min=self.free_bits).sum()
         else:
             kl = batch.mean(self.kl(output, batch, module))
         return beta * kl / batch.target[0].numel()

@@ -111,6 +111,10 @@ class Autoencoder(OrderedMixin, BaseAutoencoder):
         other rows or parameters have files of their own there. See :ref:`checkpoints`.
     device : str or torch.device, default="auto"
         Where to train and evaluate; "auto" is the accelerator if there is one.
+    accelerator : accelerate.Accelerator, "auto" or None, default=None
+        Processes that train the net together, each of which calls `fit` on the same rows: that of
+        `accelerate launch` or `torchrun`, which is "auto" for short. Of each batch a process
+        computes a share, so that they learn what one would. See :ref:`processes`.
     verbose : int, default=0
         1: a progress bar over epochs. 2: skorch's table too.
     random_state : int, RandomState instance or None, default=None

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions
 from ..base.images import ImageAutoencoder
+from ..base.lazily import lazily
 from ..base.parameters import MOST_LAYERS, first
 from ..engine.net import as_batch
 from ..engine.objectives import Extended, observed_mean
@@ -186,6 +187,7 @@ class MaskedAutoencoder(ImageAutoencoder):
     _own_target = "rebuilds what it hides of X"
 
     @available_if(rebuilds)
+    @lazily
     def inverse_transform(self, X):
         """The rows that codes stand for; only with ``pooling="tokens"``.
 
@@ -201,6 +203,7 @@ class MaskedAutoencoder(ImageAutoencoder):
         return super().inverse_transform(X)
 
     @available_if(in_units)
+    @lazily
     def reconstruct(self, X, mask=None):
         """The rows of X, each patch rebuilt from patches beside it, or only what is masked.
 

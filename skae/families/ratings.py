@@ -21,6 +21,7 @@ from ..engine.objectives import Extended, observed_mean
 from ..nn.autoencoder import BiasedEncoderDecoder
 from ..nn.fold_in import FoldIn
 from ..nn.layers import Dropout
+from ..nn.shares import number_of_all, sum_of_all
 from ..rows.given import Given
 from ..rows.reading import as_sparse_rows
 from ..rows.table import Ratings
@@ -49,7 +50,8 @@ class RatingObjective(Extended):
     def average(self, entries, observed):
         if observed is None:
             return entries.mean(-1)
-        return entries.where(observed, 0.0).sum(-1) * len(entries) / observed.sum().clamp(min=1)
+        n_rows, n_ratings = number_of_all(len(entries)), sum_of_all(observed.sum())
+        return entries.where(observed, 0.0).sum(-1) * n_rows / n_ratings.clamp(min=1)
 
     def row_error(self, output, batch, module):
         return observed_mean(self.entries(output, batch, module), batch.observed)

@@ -58,7 +58,7 @@ class KLObjective(Extended):
         self.register_buffer("running", torch.full((code_size,), torch.nan))
 
     def term(self, output, batch, module):
-        mean = batch.mean((output.code - self.low) / (1 - self.low))
+        mean = batch.mean_of_all((output.code - self.low) / (1 - self.low))
         if module.training:
             mean = mean + (self.remember(mean.detach(), len(batch)) - mean.detach())
         mean = mean.clamp(1e-6, 1 - 1e-6)

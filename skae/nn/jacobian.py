@@ -7,6 +7,7 @@ from torch import nn
 
 from .layers import ACTIVATIONS, Noise, Shortcut, TiedLinear
 from .randomness import generator as random_numbers
+from .shares import drawn_for_all
 
 # Layers that are the identity outside training.
 SILENT = nn.Identity, nn.Dropout, Noise
@@ -70,7 +71,9 @@ def directions(code, n_projections=None, generator=None):
     of = {"dtype": code.dtype, "device": code.device}
     if n_projections is None or n_projections >= size:
         return torch.eye(size, **of)[:, None].expand(-1, n, -1)
-    signs = torch.randint(2, code.shape, generator=generator, **of) * 2 - 1
+    signs = drawn_for_all(
+        lambda shape: torch.randint(2, shape, generator=generator, **of) * 2 - 1, code.shape
+    )
     group = torch.randperm(size, generator=generator, device=code.device) % n_projections
     return signs * (group == torch.arange(n_projections, device=code.device)[:, None, None])
 

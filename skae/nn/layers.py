@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .randomness import generator, rand_like, randint, randn
+from .randomness import kept, rand_like, randint, randn
+from .shares import rows_of_all
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -33,8 +34,7 @@ class Dropout(nn.Dropout):
     def forward(self, x):
         if not self.training or self.p == 0:
             return x
-        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator(x.device))
-        return x * mask.div_(1 - self.p)
+        return x * kept(x, 1 - self.p).div_(1 - self.p)
 
 
 class TiedLinear(nn.Module):
@@ -213,8 +213,9 @@ class SwapNoise(Noise):
 
     def corrupt(self, x):
         flat = x.flatten(1)
-        others = randint(len(x), flat.shape, x.device)
-        return torch.where(self.chosen(x), flat.gather(0, others).view_as(x), x)
+        rows = rows_of_all(flat)
+        others = randint(len(rows), flat.shape, x.device)
+        return torch.where(self.chosen(x), rows.gather(0, others).view_as(x), x)
 
 
 class CustomNoise(Noise):

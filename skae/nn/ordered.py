@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .randomness import rand
+from .shares import sum_of_all
 
 # Shares of the rows of a step that are told so many numbers as are drawn uniformly, and all; of the
 # others the logarithm is uniform. Chosen on MNIST and satellite.
@@ -44,7 +45,7 @@ class Prefix(nn.Module):
 
     def draw(self, code):
         """How many numbers of each row are told."""
-        how, u = rand((2, *code.shape[:-1]), code)
+        how, u = rand((2, *code.shape[:-1]), code, axis=1)
         u = torch.where(how < UNIFORM, u * self.code_size + 1, (self.code_size + 1.0) ** u)
         return u.long().clamp(max=self.code_size).where(how < 1 - WHOLE, self.code_size)
 
@@ -63,8 +64,9 @@ class Prefix(nn.Module):
     def weights(self, errors, power):
         """Weights of the rows of a step, from the errors so far of rows of their lengths."""
         place = self.n_told.flatten() - 1
-        numbers = torch.zeros_like(self.running).index_add_(0, place, torch.ones_like(errors))
-        totals = torch.zeros_like(self.running).index_add_(0, place, errors.detach())
+        nothing = torch.zeros_like(self.running)
+        numbers = sum_of_all(nothing.index_add(0, place, torch.ones_like(errors)))
+        totals = sum_of_all(nothing.index_add(0, place, errors.detach()))
         self.running.lerp_(totals / numbers.clamp(min=1), 1 - (1 - FORGETTING) ** numbers)
         weights = self.running.clamp(min=SMALLEST_ERROR) ** -power
         return (weights / weights.mean())[place]

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 
 import torch
 
+from .shares import drawn_for_all
+
 
 class Draws:
     """The generators of one fit: one for each device, all of one seed."""
@@ -58,17 +60,27 @@ def rand_like(x):
     return rand(x.shape, x)
 
 
-def rand(shape, like):
-    """Uniform on [0, 1), in the precision and on the device of ``like``."""
-    return torch.rand(shape, generator=generator(like.device), dtype=like.dtype, device=like.device)
+def rand(shape, like, axis=0):
+    """Uniform on [0, 1), in the precision and on the device of ``like``; ``axis``: of the rows."""
+    of = {"generator": generator(like.device), "dtype": like.dtype, "device": like.device}
+    return drawn_for_all(lambda shape: torch.rand(shape, **of), shape, axis)
 
 
-def randn(shape, like):
-    """Standard normal, in the precision and on the device of ``like``."""
-    made_by = generator(like.device)
-    return torch.randn(shape, generator=made_by, dtype=like.dtype, device=like.device)
+def randn(shape, like, axis=0):
+    """Standard normal, in the precision and on the device of ``like``; ``axis``: of the rows."""
+    of = {"generator": generator(like.device), "dtype": like.dtype, "device": like.device}
+    return drawn_for_all(lambda shape: torch.randn(shape, **of), shape, axis)
 
 
 def randint(high, shape, device):
-    """Integers below ``high``."""
-    return torch.randint(high, shape, generator=generator(device), device=device)
+    """Integers below ``high``, for each row."""
+    made_by = generator(device)
+    return drawn_for_all(
+        lambda shape: torch.randint(high, shape, generator=made_by, device=device), shape
+    )
+
+
+def kept(x, p):
+    """1 for the share p of the entries of rows and 0 for the others, in the precision of ``x``."""
+    made_by = generator(x.device)
+    return drawn_for_all(lambda shape: x.new_empty(shape).bernoulli_(p, generator=made_by), x.shape)

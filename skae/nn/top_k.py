@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .autoencoder import EncoderDecoder
+from .shares import number_of_all, rows_of_all, sum_of_all
 
 # Of the largest entries of a batch the running threshold forgets this share at each step.
 FORGETTING = 0.05
@@ -56,8 +57,9 @@ class BatchTopK(TopK):
     def forward(self, activations, k):
         if not self.training:
             return activations.where(activations > self.thresholds[0], 0.0)
-        numbers = [len(activations) * n for n in (k, self.k, self.k_encode)]
-        largest = activations.detach().flatten().topk(max(numbers)).values
+        rows = rows_of_all(activations.detach())
+        numbers = [len(rows) * n for n in (k, self.k, self.k_encode)]
+        largest = rows.flatten().topk(max(numbers)).values
         kept, *thresholds = (largest[n - 1] for n in numbers)
         thresholds = torch.stack(thresholds)
         first = self.thresholds.isnan()
@@ -118,7 +120,8 @@ class TopKEncoderDecoder(EncoderDecoder):
         code = self.selection(activations, self._k())
         if self.training:
             with torch.no_grad():
-                self.idle.add_(len(x)).mul_((code == 0).all(0))
+                used = sum_of_all((code != 0).any(0).long())
+                self.idle.add_(number_of_all(len(x))).mul_(used == 0)
         x, logits, _ = self._reconstruct(code)
         return TopKOutput(code, x, logits, activations)
 

@@ -1,6 +1,7 @@
 """The encoder-decoder of which both halves are distributions, and its bounds on log p(x)."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,8 @@ class VariationalEncoderDecoder(EncoderDecoder):
             binarized = x = self.units((uniform < self.units.inverse(x)).to(x.dtype))
         posterior = self.posterior(x, condition)
         draws = () if self.n_draws == 1 else (self.n_draws,)
-        noise = self.random(randn, (*draws, *posterior.mean.shape), x)
+        draw = partial(randn, axis=len(draws))
+        noise = self.random(draw, (*draws, *posterior.mean.shape), x)
         code = posterior.mean + posterior.stddev * noise
         distribution = self.distribution(code, condition)
         first = code[0] if draws else code

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from .autoencoder import EncoderDecoder
-from .randomness import randint
+from .randomness import generator
+from .shares import number_of_all, rows_of_all, sum_of_all
 from .tracing import is_traced
 
 # A vector that is chosen less often than this share of the average moves to where there are codes.
@@ -70,16 +71,18 @@ class VectorQuantizer(nn.Module):
     @torch.no_grad()
     def remember(self, pieces, indices):
         """Move the vectors towards the pieces that chose them."""
-        share = 1 - self.decay
+        share, n = 1 - self.decay, number_of_all(len(pieces))
         ones = pieces.new_ones(len(pieces))
-        counts = torch.zeros_like(self.usage).index_add_(0, indices, ones)
+        counts = sum_of_all(torch.zeros_like(self.usage).index_add_(0, indices, ones))
         self.usage.lerp_(counts, share)
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, indices, pieces), share)
+        sums = sum_of_all(torch.zeros_like(self.sums).index_add_(0, indices, pieces))
+        self.sums.lerp_(sums, share)
         self.codebook.copy_(self.sums / (self.usage + SMOOTHING)[:, None])
-        rare = self.usage < RARE * len(pieces) / len(self.codebook)
+        rare = self.usage < RARE * n / len(self.codebook)
         # All are drawn and few are used: to ask the device how many are rare would wait for it.
-        chosen = pieces[randint(len(pieces), rare.shape, pieces.device)]
-        average = max(1.0, len(pieces) / len(self.codebook))
+        of = {"generator": generator(pieces.device), "device": pieces.device}
+        chosen = rows_of_all(pieces)[torch.randint(n, rare.shape, **of)]
+        average = max(1.0, n / len(self.codebook))
         self.codebook.copy_(chosen.where(rare[:, None], self.codebook))
         self.sums.copy_((chosen * average).where(rare[:, None], self.sums))
         self.usage.masked_fill_(rare, average)

@@ -78,15 +78,19 @@ class Blocks:
     def __repr__(self):
         return f"Blocks({type(self.source).__name__}, {len(self._parts)} parts)"
 
-    def numbered(self, rng=None):
+    def numbered(self, rng=None, share=(0, 1)):
         """Blocks, each with the number of its part and of its place there.
 
-        Parts are in random order if a generator of numpy is given.
+        Parts are in random order if a generator of numpy is given. A ``share`` of (i, n) has every
+        n-th of the parts, or of the blocks where these are more than the parts, from i on.
         """
+        first, n = share
         order = range(len(self._parts)) if rng is None else rng.permutation(len(self._parts))
-        for part in order:
-            for place, block in enumerate(self._parts[part]()):
-                yield (int(part), place), block
+        if len(order) >= n:
+            order, first, n = order[first::n], 0, 1
+        read = ((part, each) for part in order for each in enumerate(self._parts[part]()))
+        for part, (place, block) in itertools.islice(read, first, None, n):
+            yield (int(part), place), block
 
     def map(self, function):
         """The blocks that a function makes of these, when they are gone through.
@@ -202,7 +206,7 @@ def parts_of(source, n) -> Iterator[Callable]:
     elif isinstance(source, str | Path):
         yield from parts_of_path(Path(source), n)
     elif is_of_dask(source):
-        parts = source.partitions if hasattr(source, "partitions") else rows_of_dask(source)
+        parts = source.partitions if hasattr(source, "map_partitions") else rows_of_dask(source)
         yield from (partial(computed, part) for part in parts)
     elif hasattr(source, "collect_batches"):  # of polars, lazy
         yield partial(source.collect_batches, chunk_size=n)

@@ -18,7 +18,8 @@ from sklearn.utils import get_tags
 from torch import nn
 
 from skae import Autoencoder, DenoisingAutoencoder, SequenceAutoencoder, VariationalAutoencoder
-from skae.engine.devices import threads_of_this_thread
+from skae.engine import devices
+from skae.engine.devices import StepThreads, threads_of_this_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SEEDS = range(4)
@@ -175,3 +176,40 @@ def test_mkl_is_told_where_the_number_of_threads_was_set():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     told = re.findall(r"mkl_get_max_threads\(\) : (\d+)", said.stdout)
     assert told in (["1", "2"], [])  # there are machines without MKL
+
+
+def test_one_thread_where_others_work(monkeypatch):
+    """All again where they do not, and the slower is tried at few of the steps."""
+    clock, seconds, made = [0.0], {2: 1.0, 1: 1.8}, []
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(devices, "set_threads", made.append)
+
+    def step(batch):
+        clock[0] += seconds[made[-1]]
+        return batch + 1
+
+    timed = StepThreads(2).around(step)
+    assert [timed(i) for i in range(300)] == list(range(1, 301))
+    assert made.count(1) <= 6
+    seconds[2] = 10.0
+    del made[:]
+    for i in range(300):
+        timed(i)
+    assert made.count(2) <= 8
+    seconds[2] = 1.0
+    del made[:]
+    for i in range(300):
+        timed(i)
+    assert made.count(1) <= 104
+    assert StepThreads(1).around(step) is step
+
+
+def test_bits_of_wide_nets_do_not_depend_on_threads(monkeypatch):
+    """Which of them is quicker may change from fit to fit."""
+    X = np.random.default_rng(0).random((600, 300)).astype(np.float32)
+    codes, of = [], devices.threads_of_this_thread
+    for n in (1, 2):
+        monkeypatch.setattr(devices, "threads_of_this_thread", lambda _, n=n: of(n))
+        settings = {"hidden_layer_sizes": (512,), "max_epochs": 2, "random_state": 0}
+        codes.append(Autoencoder(8, **settings, batch_size=256).fit_transform(X))
+    assert np.array_equal(*codes)

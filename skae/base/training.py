@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._errors import NotFiniteError, warn
 from ..engine.batches import as_users_have_it
 from ..engine.checkpoints import Checkpoint, key_of
-from ..engine.devices import step_threads
+from ..engine.devices import threads_for
 from ..engine.epochs import FEWEST_ROWS_TO_HOLD_OUT, Run, held_out, train
 from ..engine.net import LR_SCHEDULES, AutoencoderNet, constant
 from ..engine.optimizers import FUSED, OPTIMIZERS
@@ -312,7 +312,7 @@ class TrainingMixin:
         self.device_ = net.module_.units.center.device
         self.n_iter_ = n_iter
         try:
-            with step_threads(net, given.X):
+            with threads_for(net.module_, len(given.X) // net.n_batches):
                 self._keep_codes(given)
                 self._learn_offset(given, held_out_scores)
         except NotFiniteError as error:

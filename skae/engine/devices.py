@@ -1,10 +1,13 @@
 """Where the work is done: the device, and how many threads of the CPU."""
 
 import ctypes
+import time
+from collections import deque
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
@@ -42,20 +45,69 @@ def available(device):
 MULTIPLICATIONS_PER_THREAD = 2**25
 
 
-def step_threads(net, rows):
-    """As many threads as a step of training on these rows can use."""
-    return threads_for(net.module_, len(rows) // net.n_batches)
+# Steps of each by which all threads and one are first compared, and from one trial to the next.
+FIRST_TRIALS, UNTIL_NEXT = 3, 100
 
 
 @contextmanager
-def threads_for(module, n_rows):
-    """As many threads as so many rows at once can use; afterwards as many as there were."""
-    n_threads = torch.get_num_threads()
+def step_threads(net, rows):
+    """As many threads as a step of training on these rows can use, within: its `StepThreads`."""
+    n = useful_threads(net.module_, len(rows) // net.n_batches)
+    with threads_of_this_thread(n):
+        yield StepThreads(n if net.module_.units.center.device.type == "cpu" else 1)
+
+
+class StepThreads:
+    """All threads that a step can use, or one where that is quicker.
+
+    Threads wait for each other. Where another process has one of the cores, each waits for the one
+    that has none, several times in a step, which takes ten times as long. So both are timed at
+    first, and the slower again now and then: at one of a hundred steps.
+
+    Parameters
+    ----------
+    most : int
+        Threads that a step can use.
+    """
+
+    def __init__(self, most):
+        self.most = most
+        self._seconds = {most: deque(maxlen=FIRST_TRIALS), 1: deque(maxlen=FIRST_TRIALS)}
+        self._n_steps = 0
+
+    def around(self, step):
+        """The same step, by as many threads."""
+        return step if self.most == 1 else partial(self._timed, step)
+
+    def _timed(self, step, batch):
+        set_threads(n := self._choose())
+        start = time.perf_counter()
+        answer = step(batch)
+        self._seconds[n].append(time.perf_counter() - start)
+        self._n_steps += 1
+        return answer
+
+    def _choose(self):
+        if self._n_steps < 2 * FIRST_TRIALS:
+            return (self.most, 1)[self._n_steps % 2]
+        quick, slow = sorted(self._seconds, key=lambda n: np.median(self._seconds[n]))
+        if self._n_steps % UNTIL_NEXT:
+            return quick
+        self._seconds[slow].clear()
+        return slow
+
+
+def useful_threads(module, n_rows):
+    """How many threads so many rows at once can use."""
     work = sum(p.numel() for p in module.parameters())
     work += sum(getattr(part, "multiplications", 0) for part in module.modules())
     useful = work * n_rows // MULTIPLICATIONS_PER_THREAD
-    with threads_of_this_thread(max(1, min(n_threads, useful))):
-        yield
+    return max(1, min(torch.get_num_threads(), useful))
+
+
+def threads_for(module, n_rows):
+    """As many threads as so many rows at once can use, within."""
+    return threads_of_this_thread(useful_threads(module, n_rows))
 
 
 @lru_cache

@@ -78,9 +78,9 @@ def train(
     checkpoint.restore_callbacks(nets)
     trainer = in_step(nets, rows, held, ranks)
     try:
-        with progress.since(first_epoch), step_threads(nets[0], rows[0]):
+        with progress.since(first_epoch), step_threads(nets[0], rows[0]) as threads:
             for epoch in range(first_epoch, max_epochs + 1):
-                trainer.epoch()
+                trainer.epoch(threads)
                 losses = [net.history[-1, name] for net in nets]
                 loss = ranks.agreed(np.average(losses, weights=sizes))
                 progress.epoch(epoch, loss)

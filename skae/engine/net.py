@@ -155,12 +155,13 @@ class AutoencoderNet(NeuralNet):
             raise not_compiled(error) from error
         self.compiles = True
 
-    def epoch(self, rows, held=None, ranks=ALONE):
+    def epoch(self, rows, held, ranks, threads):
         """Train for an epoch, and note the loss of the held-out rows, if there are any."""
         data = {"dataset_train": rows, "dataset_valid": held}
         batches = self.get_iterator(rows, training=True)  # of a stream, by the epochs so far
         self.notify("on_epoch_begin", **data)
-        self.run_single_epoch(batches, True, "train", partial(self.train_step, ranks=ranks))
+        step = threads.around(partial(self.train_step, ranks=ranks))
+        self.run_single_epoch(batches, True, "train", step)
         if held is not None:
             self.run_single_epoch(self.get_iterator(held), False, "valid", self.validation_step)
         self.notify("on_epoch_end", **data)

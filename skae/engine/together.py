@@ -64,10 +64,10 @@ class Apart:
         self.nets, self._ranks = nets, ranks
         self._data = list(zip(nets, rows, held, strict=True))
 
-    def epoch(self):
+    def epoch(self, threads):
         """Train each for an epoch, and watch it on its held-out rows, if there are any."""
         for net, train_rows, held_rows in self._data:
-            net.epoch(train_rows, held_rows, self._ranks)
+            net.epoch(train_rows, held_rows, self._ranks, threads)
 
     def end(self):
         """Leave the nets as they are."""
@@ -113,7 +113,7 @@ class Together:
                 optimizer.state[whole][name] = copy.deepcopy(value)
         return optimizer
 
-    def epoch(self):
+    def epoch(self, threads):
         """Train all for an epoch, and watch each on its held-out rows, if there are any."""
         self._notify("on_epoch_begin")
         self.module.train()

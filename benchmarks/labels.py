@@ -175,7 +175,7 @@ def rivals(X, shown, X_test, y_test, quick):
 def all_labels(options):
     """Test error where each training image has its label."""
     X, y, X_test, y_test = images(options)
-    settings = {"max_epochs": 1, "early_stopping": False} if options.quick else {"max_epochs": 20}
+    settings = {"max_epochs": 1 if options.quick else 12, "early_stopping": False}
     if options.quick:
         X, y = X[:300], y[:300]
     for name, extra in {

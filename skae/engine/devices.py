@@ -54,7 +54,7 @@ def step_threads(net, rows):
     """As many threads as a step of training on these rows can use, within: its `StepThreads`."""
     n = useful_threads(net.module_, len(rows) // net.n_batches)
     with threads_of_this_thread(n):
-        yield StepThreads(n if net.module_.units.center.device.type == "cpu" else 1)
+        yield StepThreads(n if torch.device(net.device).type == "cpu" else 1)
 
 
 class StepThreads:

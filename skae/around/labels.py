@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._errors import listed
+from .._sklearn import n_samples_of
 
 UNLABELED = -1
 # scikit-learn spells two classes so: there, -1 is one of them.
@@ -40,6 +41,24 @@ def read_column(y, owner):
         numbers[~missing] = known
         y = numbers
     return y, missing
+
+
+def read_to_score(y, X):
+    """Labels to hold answers for X against: one of each row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If y is something else.
+    """
+    if np.ndim(y) == 0:
+        raise TypeError(f"y must be an array of the labels of the rows of X, got {y!r}.")
+    # What is no X is refused by who reads it.
+    if np.ndim(X) > 0 and n_samples_of(y) != n_samples_of(X):
+        raise ValueError(
+            f"y has {n_samples_of(y)} entries, but X has {n_samples_of(X)} rows: give one for each."
+        )
+    return y
 
 
 def read_classes(y, owner):

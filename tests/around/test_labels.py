@@ -616,3 +616,14 @@ def test_quick_instances_train(X):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             estimator.predict(X)
+
+
+@pytest.mark.parametrize("cls", [AutoencoderClassifier, AutoencoderRegressor])
+@pytest.mark.parametrize("y", [torch.tensor(1.0), 3, None, "abc"], ids=str)
+def test_labels_to_score_by_must_be_an_array(cls, y):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = quick(cls).fit(X, np.arange(40) % 2)
+    with pytest.raises(TypeError, match="y must be an array"):
+        model.score(X, y)
+    with pytest.raises(ValueError, match="y has 39 entries, but X has 40 rows"):
+        model.score(X, np.zeros(39))

@@ -51,13 +51,18 @@ def read_to_score(y, X):
     TypeError, ValueError
         If y is something else.
     """
-    if np.ndim(y) == 0:
+    try:
+        n_labels = None if isinstance(y, str) else n_samples_of(y)
+    except TypeError:
+        n_labels = None
+    if n_labels is None:
         raise TypeError(f"y must be an array of the labels of the rows of X, got {y!r}.")
-    # What is no X is refused by who reads it.
-    if np.ndim(X) > 0 and n_samples_of(y) != n_samples_of(X):
-        raise ValueError(
-            f"y has {n_samples_of(y)} entries, but X has {n_samples_of(X)} rows: give one for each."
-        )
+    try:
+        n_rows = n_samples_of(X)
+    except TypeError:  # who reads the rows says what is wrong with X
+        return y
+    if n_labels != n_rows:
+        raise ValueError(f"y has {n_labels} entries, but X has {n_rows} rows: give one for each.")
     return y
 
 

@@ -19,7 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import HasMethods, Interval, StrOptions
-from ..base.architecture import check_size
+from ..base.architecture import check_layers, check_size
 from ..base.autoencoder import BaseAutoencoder, dense_format_for
 from ..base.handover import handed_over, taken_back
 from ..base.lazily import LazyMixin
@@ -84,6 +84,7 @@ class SupervisedAutoencoder(
     }
 
     def _fit(self, X, y, sample_weight):
+        check_layers(self.head_layer_sizes, "head_layer_sizes")
         self._seed = draw_seed(self.random_state)
         labels = self._read_labels(y)
         given = self._given_autoencoder()

@@ -20,7 +20,7 @@ from ..nn.autoencoder import EncoderDecoder, Units, find
 from ..nn.filling import GaussianFill
 from ..nn.layers import ACTIVATIONS, Gate, GroupSoftmax, Noise, Shortcut, TiedLinear
 from ..nn.mlp import MLP, ColumnMLP, TiedMLP
-from ..rows.given import entries_of
+from ..rows.given import check_integer, entries_of
 
 # The linear maps that training starts at are learned on so many entries of X at most.
 START_ENTRIES = 2**24
@@ -60,6 +60,12 @@ def check_size(make_module, params):
             f"A net with {names} has {n_weights:.3g} weights, which do not fit into this machine's "
             "memory: ask for less."
         )
+
+
+def check_layers(sizes, name):
+    """That the numbers of units of layers are such."""
+    for n in np.atleast_1d(np.asarray(sizes, dtype=object)):
+        check_integer(n, name)
 
 
 class LinearMaps(NamedTuple):

@@ -27,7 +27,6 @@ from ..rows.format import Formatted
 from ..rows.given import (
     Given,
     check_finite,
-    check_integer,
     check_unit_interval,
     in_precision,
     slices,
@@ -37,7 +36,7 @@ from ..rows.reading import check_codes
 from ..rows.table import Axes, SparseTable
 from ..rows.units import in_units, off_center
 from ..rows.weights import MOST_COPIES, weighed
-from .architecture import Architecture
+from .architecture import Architecture, check_layers
 from .generation import GenerativeMixin
 from .going_on import check_goes_on, same
 from .lazily import LazyMixin
@@ -394,8 +393,7 @@ class BaseAutoencoder(
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is not for {type(self).__name__}: {reason}."
                 )
-        for n in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)):
-            check_integer(n, "hidden_layer_sizes")
+        check_layers(self.hidden_layer_sizes, "hidden_layer_sizes")
         if self.tied_weights and not (self.encoder is None and self.decoder is None):
             raise ValueError(
                 "tied_weights=True transposes the built-in encoder; it cannot be combined with an "

@@ -627,3 +627,10 @@ def test_labels_to_score_by_must_be_an_array(cls, y):
         model.score(X, y)
     with pytest.raises(ValueError, match="y has 39 entries, but X has 40 rows"):
         model.score(X, np.zeros(39))
+
+
+@pytest.mark.parametrize("sizes", [np.array(["a", "b"]), list, (3, 0), (2.5,)], ids=str)
+def test_head_layer_sizes_are_numbers_of_units(sizes):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises((ValueError, TypeError), match="head_layer_sizes"):
+        quick(AutoencoderClassifier, head_layer_sizes=sizes).fit(X, np.arange(40) % 2)

@@ -213,3 +213,19 @@ def test_bits_of_wide_nets_do_not_depend_on_threads(monkeypatch):
         settings = {"hidden_layer_sizes": (512,), "max_epochs": 2, "random_state": 0}
         codes.append(Autoencoder(8, **settings, batch_size=256).fit_transform(X))
     assert np.array_equal(*codes)
+
+
+def test_answers_for_few_rows_keep_to_one_thread(X, monkeypatch):
+    """Two rows would wake another, which takes a hundred times as long where it has no core."""
+    told, of = [], devices.threads_of_this_thread
+
+    def noted(n):
+        told.append(n)
+        return of(n)
+
+    model = Autoencoder(**SMALL, max_epochs=1).fit(X)
+    monkeypatch.setattr(devices, "threads_of_this_thread", noted)
+    model.transform(X[:2])
+    assert told == [1]
+    model.transform(X[:1])
+    assert told == [1]

@@ -3,9 +3,10 @@
 import ctypes
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -97,16 +98,28 @@ class StepThreads:
         return slow
 
 
+def multiplications(module):
+    """How many of them one row takes."""
+    if module not in MULTIPLICATIONS:
+        work = sum(p.numel() for p in module.parameters())
+        work += sum(getattr(part, "multiplications", 0) for part in module.modules())
+        MULTIPLICATIONS[module] = work
+    return MULTIPLICATIONS[module]
+
+
+MULTIPLICATIONS = WeakKeyDictionary()  # by module: to count takes as long as the answer for a row
+
+
 def useful_threads(module, n_rows):
     """How many threads so many rows at once can use."""
-    work = sum(p.numel() for p in module.parameters())
-    work += sum(getattr(part, "multiplications", 0) for part in module.modules())
-    useful = work * n_rows // MULTIPLICATIONS_PER_THREAD
+    useful = multiplications(module) * n_rows // MULTIPLICATIONS_PER_THREAD
     return max(1, min(torch.get_num_threads(), useful))
 
 
 def threads_for(module, n_rows):
     """As many threads as so many rows at once can use, within."""
+    if n_rows < 2:  # the one case in which no library wakes a thread
+        return nullcontext()
     return threads_of_this_thread(useful_threads(module, n_rows))
 
 

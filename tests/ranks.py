@@ -93,8 +93,8 @@ def main(folder):
     supervised.STEPS_PER_EPOCH = 2
     found = {name: said(name, accelerator="auto") for name in CASES}
     found["object"] = said("Autoencoder", accelerator=accelerator)
-    # Without a seed all take that of the first.
     found["sizes"] = sizes_of_batches(accelerator="auto")
+    # Without a seed all take that of the first.
     found["no seed"] = said("Autoencoder", accelerator="auto", random_state=None)
     read = []
     of_one_pass = blocks(read).numbered(np.random.default_rng(0), (rank, accelerator.num_processes))

@@ -13,8 +13,8 @@ from .._errors import unchanged_on_failure
 from .._sklearn import Interval, StrOptions, fit_context
 from ..engine.labels import Classes
 from .head import softmax
-from .labels import UNLABELED, read_classes, read_to_score
-from .supervised import LR, MAX_EPOCHS, PATIENCE, SupervisedAutoencoder, as_float
+from .labels import UNLABELED, read_classes
+from .supervised import LR, MAX_EPOCHS, PATIENCE, ScoredByLabels, SupervisedAutoencoder, as_float
 
 MOST_ITERATIONS = 1000
 
@@ -56,7 +56,7 @@ class LinearClasses:
         return np.sum((softmax(outputs) - hits) ** 2, axis=1)
 
 
-class AutoencoderClassifier(ClassifierMixin, SupervisedAutoencoder):
+class AutoencoderClassifier(ScoredByLabels, ClassifierMixin, SupervisedAutoencoder):
     r"""Learns from all rows, and from the labels of some: semi-supervised classification.
 
     An autoencoder is trained on all rows. On its codes, on the rows themselves, or on both, as
@@ -289,29 +289,6 @@ class AutoencoderClassifier(ClassifierMixin, SupervisedAutoencoder):
         """
         best = self._outputs(X).argmax(axis=1)
         return self.classes_[best]
-
-    def score(self, X, y, sample_weight=None):
-        """The accuracy of `predict`.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            The rows.
-        y : array-like of shape (n_samples,)
-            Their classes.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the mean.
-
-        Returns
-        -------
-        score : float
-
-        Raises
-        ------
-        TypeError, ValueError
-            If y has no entry for each row.
-        """
-        return super().score(X, read_to_score(y, X), sample_weight)
 
     # -- what labels are --------------------------------------------------------------------------
 

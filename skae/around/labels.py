@@ -51,19 +51,21 @@ def read_to_score(y, X):
     TypeError, ValueError
         If y is something else.
     """
-    try:
-        n_labels = None if isinstance(y, str) else n_samples_of(y)
-    except TypeError:
-        n_labels = None
+    n_labels, n_rows = length(y), length(X)
     if n_labels is None:
         raise TypeError(f"y must be an array of the labels of the rows of X, got {y!r}.")
-    try:
-        n_rows = n_samples_of(X)
-    except TypeError:  # who reads the rows says what is wrong with X
-        return y
-    if n_labels != n_rows:
+    # What has no length is no X: who reads the rows says so.
+    if n_rows not in (None, n_labels):
         raise ValueError(f"y has {n_labels} entries, but X has {n_rows} rows: give one for each.")
     return y
+
+
+def length(rows):
+    """How many there are, or None of what is no array."""
+    try:
+        return None if isinstance(rows, str) else n_samples_of(rows)
+    except TypeError:
+        return None
 
 
 def read_classes(y, owner):

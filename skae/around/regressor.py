@@ -7,8 +7,8 @@ from sklearn.linear_model import Ridge
 from .._errors import unchanged_on_failure
 from .._sklearn import fit_context
 from ..engine.labels import Numbers
-from .labels import read_numbers, read_to_score
-from .supervised import LR, MAX_EPOCHS, PATIENCE, SupervisedAutoencoder
+from .labels import read_numbers
+from .supervised import LR, MAX_EPOCHS, PATIENCE, ScoredByLabels, SupervisedAutoencoder
 
 
 class LinearNumbers:
@@ -32,7 +32,7 @@ class LinearNumbers:
         return (outputs[:, 0] - labels) ** 2
 
 
-class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
+class AutoencoderRegressor(ScoredByLabels, RegressorMixin, SupervisedAutoencoder):
     r"""Learns from all rows, and from the numbers that some have: semi-supervised regression.
 
     As :class:`AutoencoderClassifier`, with the squared error of standardized numbers instead of
@@ -176,29 +176,6 @@ class AutoencoderRegressor(RegressorMixin, SupervisedAutoencoder):
         """
         outputs = self._outputs(X)[:, 0]
         return self._center + self._scale * outputs
-
-    def score(self, X, y, sample_weight=None):
-        """The coefficient of determination, R2, of `predict`.
-
-        Parameters
-        ----------
-        X : array-like of the shape of the rows of `fit`
-            The rows.
-        y : array-like of shape (n_samples,)
-            Their numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-
-        Raises
-        ------
-        TypeError, ValueError
-            If y has no entry for each row.
-        """
-        return super().score(X, read_to_score(y, X), sample_weight)
 
     # -- what labels are --------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from ..rows.tokens import Tokens
 from ..rows.units import in_units
 from ..rows.weights import check_sample_weights
 from .head import TrainedHead
-from .labels import distinct
+from .labels import distinct, read_to_score
 from .linear_start import LABELS_FOR_UNITS, N_UNITS, Features, choose_start, fit_start, split_labels
 
 # "auto" settings, chosen on MNIST and on half of the tables of benchmarks/labels.py.
@@ -53,6 +53,33 @@ PATIENCE = 5
 # Standard errors by which held-out labels must gain: where they are few, one is all that most of
 # what training gains comes to.
 N_ERRORS = 0.5
+
+
+class ScoredByLabels:
+    """`score` of scikit-learn's classifiers and regressors, with errors that name y."""
+
+    def score(self, X, y, sample_weight=None):
+        """How well `predict` does: the accuracy of classes, R2 of numbers.
+
+        Parameters
+        ----------
+        X : array-like of the shape of the rows of `fit`
+            The rows.
+        y : array-like of shape (n_samples,)
+            Their classes or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If y has no entry for each row.
+        """
+        return super().score(X, read_to_score(y, X), sample_weight)
 
 
 class SupervisedAutoencoder(

@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .._sklearn import n_samples_of
-from ..rows.blocks import is_of_dask
+from ..rows.blocks import in_whole_rows, is_frame_of_dask, is_of_dask
 
 # Methods that say of each row something that does not depend on the others.
 BY_ROW = (
@@ -52,20 +52,19 @@ def mapped(estimator, name, X):
     from dask import delayed
 
     model = delayed(estimator, pure=False)  # a name of its own, without a look at its weights
-    if hasattr(X, "map_partitions"):
+    if is_frame_of_dask(X):
         from dask.dataframe.utils import meta_nonempty
 
         empty = getattr(estimator, name)(meta_nonempty(X._meta))[:0]
         return X.map_partitions(answer, model, name, empty, meta=empty)
-    X = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
+    X = in_whole_rows(X)
     empty = getattr(estimator, name)(np.ones((1, *X.shape[1:]), dtype=X.dtype))[:0]
-    axes = range(1, X.ndim)
     return X.map_blocks(
         answer,
         model,
         name,
         empty,
-        drop_axis=list(axes),
+        drop_axis=list(range(1, X.ndim)),
         new_axis=list(range(1, empty.ndim)),
         chunks=(X.chunks[0], *((n,) for n in empty.shape[1:])),
         meta=empty,

@@ -54,7 +54,7 @@ class StreamingMixin:
         last = sample.last_key(n_held)
 
         def batches(rng):
-            for place, block in ahead(blocks.numbered(rng, ranks.share)):
+            for place, block in ahead(blocks.numbered(rng, (ranks.rank, ranks.n))):
                 block = trained_on(block, keys_of(seed, place, block), last)
                 if n_samples_of(block):
                     read = self._check_given(block, training=True)

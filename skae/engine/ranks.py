@@ -16,8 +16,12 @@ DATA_PARALLEL = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULT
 class Alone:
     """One process, and no others."""
 
-    n, is_main = 1, True
-    share = 0, 1  # this process's number, and how many there are
+    rank, n = 0, 1  # this process's number, and how many there are
+
+    @property
+    def is_main(self):
+        """Whether this is the one that writes and speaks."""
+        return self.rank == 0
 
     def sharing(self, batch):
         """The rows of a batch to work on, within."""
@@ -53,22 +57,31 @@ class Alone:
 ALONE = Alone()
 
 
-class Ranks(Alone):
+class InPrecision(Alone):
+    """One process, in the precision and on the device of an `Accelerator`."""
+
+    def __init__(self, accelerator):
+        self.accelerator = accelerator
+
+    def autocast(self):
+        return self.accelerator.autocast()
+
+    def device(self, device):
+        return self.accelerator.device if device == "auto" else device
+
+
+class Ranks(InPrecision):
     """The processes of an `Accelerator`, with the same rows in each.
 
     All of them do the same but in a step, and so agree on everything else without a word.
     """
 
     def __init__(self, accelerator):
-        self.accelerator = accelerator
-        self.n, self.rank = accelerator.num_processes, accelerator.process_index
-        self.share = self.rank, self.n
-        self.is_main = accelerator.is_main_process
+        super().__init__(accelerator)
+        self.rank, self.n = accelerator.process_index, accelerator.num_processes
         self.has_own_rows = False
 
     def sharing(self, batch):
-        if self.n == 1:
-            return nullcontext(batch)
         if self.has_own_rows:
             n = len(batch)
             return self._work_on(batch, Share(self.rank * n, n, self.n * n, self.n, add))
@@ -86,12 +99,7 @@ class Ranks(Alone):
         with sharing(share):
             yield rows
 
-    def autocast(self):
-        return self.accelerator.autocast()
-
     def averaged(self, loss, optimizer):
-        if self.n == 1:
-            return loss
         of_groups = [group["params"] for group in optimizer.param_groups]
         gradients = [p.grad for group in of_groups for p in group if p.grad is not None]
         # In one piece: to ask the others takes about as long, however much it is.
@@ -104,16 +112,12 @@ class Ranks(Alone):
         return loss[0]
 
     def agreed(self, values):
-        if self.n == 1:
-            return values
         sent = torch.from_numpy(np.array(values, dtype=np.float64)).to(self.accelerator.device)
         torch.distributed.broadcast(sent, src=0)
         sent = sent.cpu().numpy()
         return type(values)(sent) if np.ndim(values) == 0 else sent
 
     def start(self, nets):
-        if self.n == 1:
-            return
         for net in nets:
             for tensor in net.module_.state_dict().values():
                 torch.distributed.broadcast(tensor, src=0)
@@ -125,9 +129,6 @@ class Ranks(Alone):
         ranks = copy.copy(self)
         ranks.has_own_rows = True
         return ranks
-
-    def device(self, device):
-        return self.accelerator.device if device == "auto" else device
 
 
 class Add(torch.autograd.Function):
@@ -182,9 +183,9 @@ def ranks_of(accelerator):
             "accelerator asks for gradient_accumulation_steps="
             f"{accelerator.gradient_accumulation_steps}: set batch_size instead."
         )
-    if accelerator.num_processes == 1 and accelerator.mixed_precision == "no":
-        return ALONE
-    return Ranks(accelerator)
+    if accelerator.num_processes > 1:
+        return Ranks(accelerator)
+    return ALONE if accelerator.mixed_precision == "no" else InPrecision(accelerator)
 
 
 @lru_cache

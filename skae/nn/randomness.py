@@ -3,11 +3,11 @@
 Fits in threads then draw what they would draw one after the other.
 """
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
 
+from .context import having
 from .shares import drawn_for_all
 
 
@@ -39,14 +39,9 @@ class Draws:
 DRAWS = ContextVar("DRAWS", default=None)  # each thread has one of its own
 
 
-@contextmanager
 def drawing(draws):
     """Draw from these generators within."""
-    token = DRAWS.set(draws)
-    try:
-        yield draws
-    finally:
-        DRAWS.reset(token)
+    return having(DRAWS, draws)
 
 
 def generator(device):

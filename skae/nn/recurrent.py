@@ -1,6 +1,5 @@
 """Recurrent encoders and decoders of flat rows that are sequences, of numbers or of tokens."""
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from .autoencoder import EncoderDecoder
+from .context import having
 from .layers import ACTIVATIONS, Dropout
 from .mlp import MLP
 from .randomness import rand_like
@@ -30,14 +30,9 @@ NOTHING = Told()
 TOLD = ContextVar("TOLD", default=NOTHING)
 
 
-@contextmanager
 def told(*what):
     """Tell the recurrent layers that are run within."""
-    token = TOLD.set(Told(*what))
-    try:
-        yield
-    finally:
-        TOLD.reset(token)
+    return having(TOLD, Told(*what))
 
 
 class Steps(NamedTuple):

@@ -5,11 +5,12 @@ nearly always, each function gives what it was given.
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
 from torch.nn import functional as F
+
+from .context import having
 
 
 class Share(NamedTuple):
@@ -28,14 +29,9 @@ class Share(NamedTuple):
 SHARE = ContextVar("SHARE", default=None)
 
 
-@contextmanager
 def sharing(share):
     """Work on these rows of a batch within."""
-    token = SHARE.set(share)
-    try:
-        yield
-    finally:
-        SHARE.reset(token)
+    return having(SHARE, share)
 
 
 def sum_of_all(total):

@@ -1,19 +1,15 @@
 """Whether operations are written down as a graph, which has no branch on the rows at hand."""
 
-from contextlib import contextmanager
 from contextvars import ContextVar
+
+from .context import having
 
 TRACING = ContextVar("TRACING", default=False)
 
 
-@contextmanager
 def tracing():
     """Within, modules do the same operations whatever the rows are, of those a graph can have."""
-    token = TRACING.set(True)
-    try:
-        yield
-    finally:
-        TRACING.reset(token)
+    return having(TRACING, True)
 
 
 def is_traced():

@@ -206,8 +206,7 @@ def parts_of(source, n) -> Iterator[Callable]:
     elif isinstance(source, str | Path):
         yield from parts_of_path(Path(source), n)
     elif is_of_dask(source):
-        parts = source.partitions if hasattr(source, "map_partitions") else rows_of_dask(source)
-        yield from (partial(computed, part) for part in parts)
+        yield from (partial(computed, part) for part in parts_of_dask(source))
     elif hasattr(source, "collect_batches"):  # of polars, lazy
         yield partial(source.collect_batches, chunk_size=n)
     elif hasattr(source, "to_batches"):  # of pyarrow
@@ -266,9 +265,20 @@ def computed(part):
     yield part.compute()
 
 
-def rows_of_dask(array):
-    """The blocks of an array of dask, all columns in each."""
-    array = array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
+def is_frame_of_dask(X):
+    return hasattr(X, "map_partitions")
+
+
+def in_whole_rows(array):
+    """An array of dask whose blocks have all columns each."""
+    return array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
+
+
+def parts_of_dask(X):
+    """The blocks of rows of an array or a frame of dask."""
+    if is_frame_of_dask(X):
+        return X.partitions
+    array = in_whole_rows(X)
     return [array.blocks[i] for i in range(array.numblocks[0])]
 
 

@@ -47,6 +47,12 @@ def said(name, **settings):
     return answers(estimator, X)
 
 
+def running(**settings):
+    """The running mean activations that a penalty has come to."""
+    estimator, _ = fitted("SparseAutoencoder-kl", **settings)
+    return estimator.net_.criterion_.running.numpy()
+
+
 class Sizes(Callback):
     """The numbers of rows that a process trains on."""
 
@@ -93,6 +99,7 @@ def main(folder):
     supervised.STEPS_PER_EPOCH = 2
     found = {name: said(name, accelerator="auto") for name in CASES}
     found["object"] = said("Autoencoder", accelerator=accelerator)
+    found["running"] = running(accelerator="auto")
     found["sizes"] = sizes_of_batches(accelerator="auto")
     # Without a seed all take that of the first.
     found["no seed"] = said("Autoencoder", accelerator="auto", random_state=None)

@@ -74,6 +74,12 @@ def test_each_process_has_its_share_of_a_batch(answered):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_running_means_count_the_rows_of_all(answered):
+    for found in answered:
+        assert_allclose(found["running"], ranks.running(), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_two_processes_agree(answered):
     first, second = answered
     for case in ("no seed", "checkpoint"):

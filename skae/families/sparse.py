@@ -12,6 +12,7 @@ from ..base.autoencoder import BaseAutoencoder
 from ..base.sparse_codes import SparseCodesMixin
 from ..engine.objectives import Extended
 from ..nn.layers import ACTIVATIONS
+from ..nn.shares import number_of_all
 
 # Rows that the running mean of the activations looks back on: the batch size does not matter.
 MEMORY = 1024
@@ -60,7 +61,8 @@ class KLObjective(Extended):
     def term(self, output, batch, module):
         mean = batch.mean_of_all((output.code - self.low) / (1 - self.low))
         if module.training:
-            mean = mean + (self.remember(mean.detach(), len(batch)) - mean.detach())
+            n_rows = number_of_all(len(batch))
+            mean = mean + (self.remember(mean.detach(), n_rows) - mean.detach())
         mean = mean.clamp(1e-6, 1 - 1e-6)
         rho = self.rho
         divergence = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
